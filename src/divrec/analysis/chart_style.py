@@ -1,0 +1,142 @@
+"""How series and references look: the same colors and markers in front.png and in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from divrec.analysis.axes import Axis
+from divrec.analysis.comparison import Setting
+from divrec.analysis.group_front import GroupFront, Series
+from divrec.analysis.statistics import Floats
+from divrec.analysis.wording import number
+from divrec.schema import BASE, BASELINE, TEST
+
+# Okabe & Ito (2008), told apart by readers with any common color blindness; then two of Tol's. Yellow is left out: it
+# vanishes on white. The second of a pair is for a dark ground.
+PALETTE = (
+    ("#0072B2", "#5AB4E8"),
+    ("#D55E00", "#FF8A3D"),
+    ("#009E73", "#2CC79A"),
+    ("#C0609A", "#EBA0CC"),
+    ("#C98A00", "#FFC04D"),
+    ("#3FA0DC", "#9AD8FF"),
+    ("#882255", "#E0709F"),
+    ("#7A7A20", "#CFCF66"),
+)
+VISIBLE_SHARE = 0.8  # of the control's accuracy: points below are named beside the panel instead of drawn
+_NEAR, _PAD = 0.3, 0.08  # of a panel's span
+_REFERENCES = {"popular": "^", "random": "X", "item_knn": "s"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Color on light and dark ground, matplotlib marker, whether the line is broken, and the name in the legend."""
+
+    light: str
+    dark: str
+    marker: str
+    dashed: bool
+    label: str
+
+
+@dataclass(frozen=True)
+class DrawnSeries:
+    """Settings of a series and how they look.
+
+    Attributes:
+        settings: weakest first.
+        look: color, marker and name.
+        joined: drawn as a line from the control, with error bars.
+        labeled: strengths are written at the points; not where nothing moves, for all lie on the control.
+    """
+
+    settings: tuple[Setting, ...]
+    look: Look
+    joined: bool
+    labeled: bool
+
+
+def drawn_series(front: GroupFront) -> list[DrawnSeries]:
+    """Lines to draw: kinds of R solid, re-rankers on the control and interpolations dashed, the rest small and gray."""
+    drawn = []
+    prominent = [series for series in front.series if _prominent(series, front)]
+    for place, series in enumerate(prominent):
+        light, dark = PALETTE[place % len(PALETTE)]
+        note = " (no effect)" if series.no_effect else ""
+        marker = ("o", "v", "P", "<", ">", "h", "8", "p")[place % 8] if series.trained else "D"
+        look = Look(light, dark, marker, not series.trained, series.name + note)
+        drawn.append(DrawnSeries(series.settings, look, joined=True, labeled=not series.no_effect))
+    for series in front.series:
+        if series not in prominent:
+            look = Look("#8A8A8A", "#9AA0A6", "D", True, "other models re-ranked")
+            drawn.append(DrawnSeries(series.settings, look, joined=False, labeled=False))
+    return drawn
+
+
+def references(front: GroupFront) -> list[tuple[Setting, str]]:
+    """The base and the baselines with their markers; the control is drawn apart."""
+    found = []
+    for setting in front.settings:
+        kind = setting.first.record.kind
+        if kind == BASELINE and not setting.first.derived:
+            found.append((setting, _REFERENCES.get(setting.name, "d")))
+        elif kind == BASE and not setting.first.derived:
+            found.append((setting, "p"))
+    return found
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows: ends of its axes as (diversity, accuracy), the settings inside, and those named beside it."""
+
+    low: Floats
+    high: Floats
+    inside: tuple[Setting, ...]
+    outside: tuple[Setting, ...]
+
+    def shows(self, setting: Setting) -> bool:
+        """Whether a setting lies inside."""
+        return setting in self.inside
+
+    def note(self, front: GroupFront, axis: Axis) -> str:
+        """The settings out of view with their places, as "random (0.95, 0.002)"."""
+        return "; ".join(
+            f"{s.name} ({number(s.value(axis, TEST), 2)}, {number(s.value(front.accuracy, TEST), 3)})"
+            for s in self.outside
+        )
+
+
+def view_of(front: GroupFront, axis: Axis) -> View:
+    """The part of a panel worth seeing: the control and its series down to 80 % of its accuracy.
+
+    The base and the baselines are let in where they lie near; a random list would squash all else.
+    """
+    control = _place(front, axis, front.control)
+    places = {setting: _place(front, axis, setting) for setting in front.settings}
+    floor = VISIBLE_SHARE * control[1]
+    core = np.array([p for s, p in places.items() if s.first.selectable and np.isfinite(p).all() and p[1] >= floor])
+    low, high = core.min(axis=0), core.max(axis=0)
+    span = np.where(high > low, high - low, np.maximum(0.05 * np.abs(high), 1e-3))
+    reach_low, reach_high = low - _NEAR * span, high + _NEAR * span
+    inside = [s for s, p in places.items() if (p >= reach_low).all() and (p <= reach_high).all()]
+    seen = np.array([places[setting] for setting in inside])
+    return View(
+        low=np.minimum(low, seen.min(axis=0)) - _PAD * span,
+        high=np.maximum(high, seen.max(axis=0)) + _PAD * span,
+        inside=tuple(inside),
+        outside=tuple(setting for setting in front.settings if setting not in inside),
+    )
+
+
+def _place(front: GroupFront, axis: Axis, setting: Setting) -> Floats:
+    return np.array([setting.value(axis, TEST), setting.value(front.accuracy, TEST)])
+
+
+def _prominent(series: Series, front: GroupFront) -> bool:
+    return (
+        series.trained
+        or series.name.endswith(f" on {front.control.name}")
+        or bool(series.settings[0].first.record.interpolation and not series.settings[0].first.record.rerank)
+    )

@@ -1,0 +1,121 @@
+"""Builds the front of a sweep from what lies on disk: front.csv, front.json, front.png and report.html."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from divrec.analysis.axes import accuracy_axis, diversity_axes, list_size
+from divrec.analysis.comparison import Bootstrap, compare, settings_of
+from divrec.analysis.front_files import front_content, front_table
+from divrec.analysis.group_front import GroupFront, front_of
+from divrec.analysis.plots import draw_front
+from divrec.analysis.records import read_sweep
+from divrec.analysis.report import ReportSource, render_report
+from divrec.analysis.tradeoff import Point, place_points
+from divrec.analysis.wording import change_text, headline, number, share_text
+from divrec.schema import TEST
+from divrec.storage import replacing, write_json, write_text
+
+CSV_FILE, JSON_FILE, PLOT_FILE, REPORT_FILE = "front.csv", "front.json", "front.png", "report.html"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FrontSummary:
+    """What the front of a sweep says, for the terminal and for trackers.
+
+    Attributes:
+        name: name of the sweep.
+        folder: where the four files lie.
+        groups: a front a group (one, unless task losses or the like are swept); the first leads.
+        missing: expected points without a record.
+        broken: messages about records that could not be used.
+        table: the trade-off table as in front.csv.
+        content: what front.json holds.
+    """
+
+    name: str
+    folder: Path
+    groups: tuple[GroupFront, ...]
+    missing: tuple[str, ...]
+    broken: tuple[str, ...]
+    table: pd.DataFrame
+    content: dict[str, object]
+
+    @property
+    def headline(self) -> str:
+        """What the first group's operating point gains and costs."""
+        return headline(self.groups[0])
+
+
+def build_front(folder: Path, catalogue: Mapping[str, tuple[str, str]] | None = None) -> FrontSummary:
+    """Read a sweep, compare its points with their controls, and write front.csv, .json, .png and report.html.
+
+    A sweep over task losses has a front a group: front.png shows the first, front-GROUP.png each of the others.
+
+    Args:
+        folder: the sweep's folder.
+        catalogue: item id -> (text, category), for the lists shown in the report; None shows ids.
+
+    Raises:
+        RecordError: no sweep, no readable control, or a control without the needed metrics.
+    """
+    sweep = read_sweep(folder)
+    placement = place_points(sweep)
+    groups, unreadable = _fronts(placement.points)
+    for message in placement.left_out:
+        _log.warning("left out: %s", message)
+    broken = (*sweep.broken, *placement.left_out, *unreadable)
+    table = front_table(groups)
+    content = front_content(sweep.name, groups, sweep.missing, broken)
+    summary = FrontSummary(sweep.name, folder, groups, sweep.missing, broken, table, content)
+    write_text(folder / CSV_FILE, table.to_csv(index=False))
+    write_json(folder / JSON_FILE, content)
+    for place, front in enumerate(groups):
+        plot = PLOT_FILE if place == 0 else f"front-{front.name}.png"
+        with replacing(folder / plot) as temporary:
+            draw_front(front, temporary, title=sweep.name)
+    source = ReportSource(sweep.name, groups, sweep.missing, broken, catalogue or {})
+    write_text(folder / REPORT_FILE, render_report(source))
+    return summary
+
+
+def summary_table(summary: FrontSummary) -> Table:
+    """The terminal's table: control and operating point side by side, what was gained and what it cost (test)."""
+    table = Table(title=f"{summary.name}: {summary.headline}", title_justify="left", show_lines=False)
+    for column in ("measure (test)", "control", "operating point", "change (95 % interval)"):
+        table.add_column(column, justify="left" if column.startswith(("measure", "change")) else "right")
+    for front in summary.groups:
+        name = f"{front.name}: " if front.name else ""
+        table.add_section()
+        table.add_row(f"{name}setting", front.control.name, front.operating.name, "" if front.gained else "none better")
+        for axis in (front.accuracy, *front.axes):
+            kind = "cost" if axis is front.accuracy else "gain"
+            values = [number(setting.value(axis, TEST)) for setting in (front.control, front.operating)]
+            text = change_text(front.operating.change(axis)) if front.gained else ""
+            table.add_row(f"{kind}: {axis.label}", *values, text)
+        table.add_row(f"kept: {front.accuracy.label}", "100 %", share_text(front.share(front.operating)), "")
+    for label, names in (("missing", summary.missing), ("broken", summary.broken)):
+        if names:
+            table.add_section()
+            table.add_row(label, str(len(names)), "", "; ".join(names))
+    return table
+
+
+def _fronts(points: tuple[Point, ...]) -> tuple[tuple[GroupFront, ...], list[str]]:
+    fronts, unreadable = [], []
+    for group in sorted({point.group for point in points}):
+        members = [point for point in points if point.group == group]
+        control = next(point.record for point in members if point.control == point.record.name)
+        k = list_size(control)
+        changes, broken = compare(members, Bootstrap(k))
+        unreadable += broken
+        settings = settings_of(members, changes)
+        fronts.append(front_of(group, settings, diversity_axes(control, k), accuracy_axis(k)))
+    return tuple(fronts), unreadable

@@ -1,0 +1,161 @@
+"""The data of a run, as Lightning wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, DistributedSampler
+
+from divrec.batch import Batch, EvaluationBatch
+from divrec.data.build import PreparedData, prepare
+from divrec.data.collate import Collation
+from divrec.data.histories import read_histories
+from divrec.data.preparation import Preparation
+from divrec.data.sources import Source
+from divrec.data.split import Split
+from divrec.data.steps import EvaluationSteps, TrainingSteps
+from divrec.errors import ConfigError
+from divrec.schema import TEST, TRAIN, VALIDATION
+
+
+class BehaviorDataModule(LightningDataModule):
+    """Builds or reuses a prepared dataset and serves it in whole batches.
+
+    Training data has no end; an epoch is a number of steps. The loaders already give each process its own share, and
+    their samplers say so to Lightning, which leaves them alone.
+
+    Args:
+        source: where the log comes from.
+        preparation: how it becomes a dataset.
+        split: which part is for validation and test.
+        root: folder of all prepared datasets.
+        history_length: last events that a model reads of each user.
+        batch_size: users a training step, over all processes.
+        positions: queries a training step, over all processes; None = one a user.
+        evaluation_batch_size: users an evaluation batch, in each process.
+        half_life_days: age at which an event counts half in the history weights; None = age does not matter.
+        num_workers: processes that build batches; they do not change them. 0 = in the process of the training.
+        seed: of users, moments and extra queries.
+        steps_per_epoch: training steps an epoch; None = as many as show each user once.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        preparation: Preparation,
+        split: Split,
+        root: str | Path,
+        history_length: int = 50,
+        batch_size: int = 256,
+        positions: int | None = None,
+        evaluation_batch_size: int = 256,
+        half_life_days: float | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        super().__init__()
+        if steps_per_epoch is not None and steps_per_epoch < 1:
+            raise ConfigError("must be at least 1", where="data.steps_per_epoch", got=steps_per_epoch)
+        self._recipe = (source, preparation, split, Path(root))
+        self._window = (history_length, half_life_days)
+        self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
+        self._num_workers, self._seed, self._steps_per_epoch = num_workers, seed, steps_per_epoch
+        self._prepared: PreparedData | None = None
+
+    def prepare_data(self) -> None:
+        """Build the dataset where it does not exist yet."""
+        prepare(*self._recipe)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the dataset; builds it where that has not happened yet."""
+        _ = self.prepared
+
+    @property
+    def prepared(self) -> PreparedData:
+        """The dataset; opened once, built where that has not happened yet."""
+        if self._prepared is None:
+            self._prepared = prepare(*self._recipe)
+        return self._prepared
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Counts, names, settings and source of the dataset."""
+        return self.prepared.manifest
+
+    @property
+    def catalogue(self) -> Dataset:
+        """A row an item; see `schema.catalogue_features`."""
+        return self.prepared.catalogue
+
+    @property
+    def train(self) -> Dataset:
+        """A row a user; see `schema.sequence_features`."""
+        return self.prepared.splits[TRAIN]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches, `steps_per_epoch` an epoch."""
+        steps = TrainingSteps(
+            read_histories(self.train), self._collation(), self._batch_size, self._positions, self._seed, *self._share()
+        )
+        length = self._steps_per_epoch or -(-steps.users // self._batch_size)
+        return self._loader(steps, _StepSampler(length))
+
+    def val_dataloader(self) -> DataLoader[EvaluationBatch]:
+        """The users of the validation window."""
+        return self._evaluation_loader(VALIDATION)
+
+    def test_dataloader(self) -> DataLoader[EvaluationBatch]:
+        """The users of the test window."""
+        return self._evaluation_loader(TEST)
+
+    def transfer_batch_to_device(
+        self, batch: Batch | EvaluationBatch, device: torch.device, dataloader_idx: int
+    ) -> Batch | EvaluationBatch:
+        """Move all tensors of a batch."""
+        return batch.to(device)
+
+    def _evaluation_loader(self, split: str) -> DataLoader[EvaluationBatch]:
+        rank, world = self._share()
+        steps = EvaluationSteps(
+            self.prepared.splits[split], self._collation(), self._evaluation_batch_size, rank, world
+        )
+        return self._loader(steps, DistributedSampler(steps, num_replicas=1, rank=0, shuffle=False))
+
+    def _loader(self, steps: Any, sampler: DistributedSampler[Any]) -> DataLoader[Any]:  # noqa: ANN401
+        return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=self._num_workers)
+
+    def _collation(self) -> Collation:
+        history_length, half_life_days = self._window
+        return Collation(
+            item_count=self.manifest["items"],
+            event_weights=tuple(self.manifest["event_weights"]),
+            target_kinds=tuple(kind in self.manifest["settings"]["targets"] for kind in self.manifest["event_kinds"]),
+            history_length=history_length,
+            half_life_days=half_life_days,
+        )
+
+    def _share(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+
+class _StepSampler(DistributedSampler[Any]):
+    """Step numbers of an epoch: epoch e asks for the steps e x length to (e + 1) x length.
+
+    Lightning calls `set_epoch` on a DistributedSampler and does not replace it; this one stands for a single process.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__(range(length), num_replicas=1, rank=0, shuffle=False)  # type: ignore[arg-type]
+        self._length = length
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self._length, (self.epoch + 1) * self._length))
+
+    def __len__(self) -> int:
+        return self._length

@@ -1,0 +1,58 @@
+"""From clean events to the events that a dataset is made of, as Ibis expressions for any engine.
+
+Events here have the columns user_id, item_id, timestamp, kind (position in the list of kinds, weakest first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+from ibis.expr.types import Table
+
+from divrec.data.engine import Engine
+from divrec.schema import EVENT, ITEM_ID, TIMESTAMP, USER_ID
+
+KIND = "kind"
+
+
+def strongest_of_moment(events: Table, kinds: Sequence[str]) -> Table:
+    """One event for each user, item and moment (timestamp): the strongest kind of that moment.
+
+    Args:
+        events: with a column `event` that holds names.
+        kinds: names from the weakest to the strongest; events of other kinds are dropped.
+    """
+    wanted = events.filter(events[EVENT].isin(list(kinds)))
+    codes = ibis.cases(*((wanted[EVENT] == name, code) for code, name in enumerate(kinds))).cast("int8")
+    coded = wanted.select(USER_ID, ITEM_ID, TIMESTAMP, codes.name(KIND))
+    return coded.group_by([USER_ID, ITEM_ID, TIMESTAMP]).agg(coded[KIND].max().name(KIND))
+
+
+def first_touch(moments: Table) -> Table:
+    """Only the first event of each user-item pair; `moments` has one event a user, item and moment."""
+    first = moments.group_by([USER_ID, ITEM_ID]).agg(
+        moments[TIMESTAMP].min().name(TIMESTAMP), moments[KIND].argmin(moments[TIMESTAMP]).name(KIND)
+    )
+    return first.select(USER_ID, ITEM_ID, TIMESTAMP, KIND)
+
+
+def k_core(events: Table, core: int, engine: Engine) -> Table:
+    """The largest set of events in which every user has `core` distinct items and every item `core` distinct users.
+
+    Args:
+        events: any events; repeats of a user-item pair count once.
+        core: 0 or 1 keeps all, higher leaves fewer, busier users and items.
+        engine: stores each round of the fixed point.
+    """
+    if core <= 1:
+        return events
+    pairs = engine.materialize(events.select(USER_ID, ITEM_ID).distinct())
+    before, size = -1, pairs.count().to_pyarrow().as_py()
+    while size != before:
+        before = size
+        for side in (USER_ID, ITEM_ID):
+            busy = pairs.group_by(side).agg(degree=pairs.count()).filter(lambda counted: counted.degree >= core)
+            pairs = engine.materialize(pairs.semi_join(busy, side))
+        size = pairs.count().to_pyarrow().as_py()
+    return events.semi_join(pairs, [USER_ID, ITEM_ID])

@@ -1,0 +1,154 @@
+"""From a table of events to one row a user: numbering, order in time, list columns. No loop over events or users.
+
+E events, U users, N items, R rows of a split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from divrec.data.relational import KIND
+from divrec.data.split import PARTS
+from divrec.schema import CATEGORIES, ITEM_ID, SPLIT, TEXT, TIMESTAMP, TRAIN, USER_ID
+
+UNKNOWN_CATEGORY = "unknown"
+
+Numbers = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Events:
+    """All events of a dataset, ordered by user and time; ties in time stand in seeded random order.
+
+    Attributes:
+        users_E, items_E: row numbers of the user and of the item.
+        times_E: seconds since the epoch.
+        kinds_E: position in the list of kinds.
+        parts_E: position in `split.PARTS`.
+        user_ids, item_ids: the log's ids by row number; their order is a seeded shuffle and carries nothing.
+    """
+
+    users_E: Numbers
+    items_E: Numbers
+    times_E: Numbers
+    kinds_E: Numbers
+    parts_E: Numbers
+    user_ids: pa.Array
+    item_ids: pa.Array
+
+
+def number_events(table: pa.Table, seed: int) -> Events:
+    """Number users and items and order the events; the result does not depend on the order of the rows.
+
+    Args:
+        table: user_id, item_id, timestamp, kind, split; one event a user, item and moment.
+        seed: of the order of ties, users and items.
+    """
+    generator = np.random.default_rng(seed)
+    users_E, user_ids = _shuffled_codes(table.column(USER_ID), generator)
+    items_E, item_ids = _shuffled_codes(table.column(ITEM_ID), generator)
+    times_E, kinds_E, parts_E = (table.column(name).to_numpy() for name in (TIMESTAMP, KIND, SPLIT))
+    canonical = np.lexsort((items_E, times_E, users_E))
+    tie_breaks = generator.random(len(canonical))
+    order = canonical[np.lexsort((tie_breaks, times_E[canonical], users_E[canonical]))]
+    return Events(users_E[order], items_E[order], times_E[order], kinds_E[order], parts_E[order], user_ids, item_ids)
+
+
+def train_table(events: Events) -> pa.Table:
+    """A row for each user with training events."""
+    return _history_table(events, events.parts_E == PARTS.index(TRAIN), np.arange(len(events.user_ids)))
+
+
+def evaluation_table(events: Events, split: str, is_target_kind: NDArray[np.bool_]) -> pa.Table:
+    """A row for each user with a history before the window of `split` and at least one target in it.
+
+    Args:
+        events: all events.
+        split: "validation" or "test".
+        is_target_kind: by kind, whether its events can be targets.
+    """
+    part = PARTS.index(split)
+    before_E = events.parts_E < part
+    wanted_E = (events.parts_E == part) & is_target_kind[events.kinds_E]
+    users = np.intersect1d(events.users_E[before_E], events.users_E[wanted_E])
+    table = _history_table(events, before_E, users)
+    wanted_E &= np.isin(events.users_E, users)
+    pairs = np.unique(events.users_E[wanted_E].astype(np.int64) * len(events.item_ids) + events.items_E[wanted_E])
+    owners, targets = np.divmod(pairs, len(events.item_ids))
+    lengths = np.bincount(np.searchsorted(users, owners), minlength=len(users))
+    return table.append_column("targets", _lists(targets.astype(np.int32), lengths))
+
+
+def catalogue_table(events: Events, catalogue: pa.Table) -> tuple[pa.Table, list[str]]:
+    """The catalogue in the order of the item numbers, and the names of its categories."""
+    rows = catalogue.take(pc.index_in(events.item_ids, catalogue.column(ITEM_ID)))
+    codes, names = _category_lists(rows)
+    trained = events.items_E[events.parts_E == PARTS.index(TRAIN)]
+    counts = np.bincount(trained, minlength=rows.num_rows).astype(np.int64)
+    columns = {ITEM_ID: rows.column(ITEM_ID), TEXT: rows.column(TEXT), CATEGORIES: codes, "count": pa.array(counts)}
+    return pa.table(columns), names
+
+
+def _shuffled_codes(column: pa.ChunkedArray, generator: np.random.Generator) -> tuple[Numbers, pa.Array]:
+    encoded = column.combine_chunks().dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()[generator.permutation(len(encoded.dictionary))]
+    numbers = np.empty(len(order), dtype=np.int32)
+    numbers[order] = np.arange(len(order), dtype=np.int32)
+    return numbers[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
+
+
+def _history_table(events: Events, chosen_E: NDArray[np.bool_], users: Numbers) -> pa.Table:
+    """A row for each of `users` (ascending) that has chosen events."""
+    lengths_U = np.bincount(events.users_E[chosen_E], minlength=len(events.user_ids))
+    users = users[lengths_U[users] > 0]
+    keep = np.zeros(len(events.user_ids), dtype=np.bool_)
+    keep[users] = True
+    chosen_E = chosen_E & keep[events.users_E]
+    lengths_R = lengths_U[users]
+    return pa.table(
+        {
+            USER_ID: events.user_ids.take(pa.array(users)),
+            "user": pa.array(users.astype(np.int32)),
+            "items": _lists(events.items_E[chosen_E], lengths_R),
+            "times": _lists(events.times_E[chosen_E], lengths_R),
+            "events": _lists(events.kinds_E[chosen_E], lengths_R),
+        }
+    )
+
+
+def _lists(values: Numbers, lengths: Numbers) -> pa.ListArray:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+
+
+def _category_lists(rows: pa.Table) -> tuple[pa.ListArray, list[str]]:
+    """Category numbers of each item; an item without any is "unknown", but a catalogue without any has no names."""
+    owners, names = _category_pairs(rows)
+    if len(names) == 0:
+        return _lists(np.zeros(0, dtype=np.int32), np.zeros(rows.num_rows, dtype=np.int32)), []
+    bare = np.setdiff1d(np.arange(rows.num_rows), owners)
+    owners = np.concatenate([owners, bare])
+    encoded = pa.concat_arrays([names, pa.array([UNKNOWN_CATEGORY] * len(bare), pa.string())]).dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    codes = np.argsort(order)[encoded.indices.to_numpy()]
+    owners, codes = np.divmod(np.unique(owners * len(order) + codes), len(order))
+    lists = _lists(codes.astype(np.int32), np.bincount(owners, minlength=rows.num_rows))
+    return lists, encoded.dictionary.take(pa.array(order)).to_pylist()
+
+
+def _category_pairs(rows: pa.Table) -> tuple[NDArray[np.int64], pa.Array]:
+    if CATEGORIES not in rows.column_names or pa.types.is_null(rows.schema.field(CATEGORIES).type):
+        return np.zeros(0, dtype=np.int64), pa.array([], pa.string())
+    column = rows.column(CATEGORIES).combine_chunks()
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        owners, names = pc.list_parent_indices(column).to_numpy().astype(np.int64), pc.list_flatten(column)
+    else:
+        owners, names = np.arange(len(column), dtype=np.int64), column
+    names = pc.utf8_trim_whitespace(names.cast(pa.string()))
+    named = pc.fill_null(pc.not_equal(names, ""), False)
+    return owners[named.to_numpy(zero_copy_only=False)], names.filter(named)

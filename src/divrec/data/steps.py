@@ -1,0 +1,185 @@
+"""Training and evaluation batches by number: who is asked, and about which moment.
+
+B rows of a batch, Q queries, T targets a user, R rows of a split, M moments, E events.
+A moment is asked about as a whole, and its query sees only what is strictly earlier.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from datasets import Dataset as Table
+from torch.utils.data import Dataset
+
+from divrec.batch import Batch, EvaluationBatch
+from divrec.data.collate import Asked, Collation, Targets, make_batch
+from divrec.data.histories import Histories, Numbers, flat_lists, read_histories, spread
+from divrec.errors import ConfigError, DataError
+from divrec.schema import USER_ID
+
+# Last part of the seed of each generator, so that none moves another.
+_LEAD, _EXTRA, _ORDER = 0, 1, 2
+
+
+class TrainingSteps(Dataset[Batch]):
+    """Training batches by step number: `steps[step]` is a pure function of (seed, step), for any number of workers.
+
+    Rows run through an endless sequence of permutations of the users that can be asked about. For each, one random
+    moment with a target and with a history is the lead query; the windows end there. Extra queries are earlier moments
+    inside the windows, drawn uniformly by a generator of their own, so that they do not move the lead queries.
+
+    Args:
+        histories: of the training split.
+        collation: what a batch looks like.
+        batch_size: users a step, over all ranks.
+        positions: queries a step, over all ranks; None = `batch_size`: lead queries only. Where the windows have fewer,
+            all are taken.
+        seed: of users, moments and extra queries.
+        rank: which slice of the batch is built, from 0.
+        world: number of slices; the lead queries of all slices together are those of one process.
+
+    Raises:
+        ConfigError: sizes that do not fit together.
+        DataError: no user has a target with something before it.
+    """
+
+    def __init__(
+        self,
+        histories: Histories,
+        collation: Collation,
+        batch_size: int,
+        positions: int | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        _check_sizes(batch_size, positions, world)
+        self._histories, self._collation = histories, collation
+        self._batch_size, self._seed, self._rank, self._world = batch_size, seed, rank, world
+        self._extra = ((positions or batch_size) - batch_size) // world
+        is_target_E = np.asarray(collation.target_kinds)[histories.kinds_E]
+        can_ask_M = np.add.reduceat(is_target_E.astype(np.int32), histories.starts_M[:-1]) > 0
+        can_ask_M[histories.first_moments[:-1]] = False
+        self._moments = np.flatnonzero(can_ask_M)  # all moments that can be a query, in order
+        self._offsets_R = np.searchsorted(self._moments, histories.first_moments)
+        self._rows = np.flatnonzero(np.diff(self._offsets_R))
+        if len(self._rows) == 0:
+            raise DataError(
+                "no user has a target with an earlier event",
+                where="train split",
+                mend="Lengthen the log or name more kinds under preparation.targets.",
+            )
+        self._order: tuple[int, Numbers] = (-1, self._rows)
+
+    @property
+    def users(self) -> int:
+        """Number of users that can be asked about."""
+        return len(self._rows)
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of a step, counted from 0 without an end."""
+        if step < 0:
+            raise IndexError(f"steps are counted from 0, got {step}")
+        rows = self._rows_of(step)
+        chances = np.random.default_rng([self._seed, step, _LEAD]).random(len(rows))
+        size = self._batch_size // self._world
+        mine = slice(self._rank * size, (self._rank + 1) * size)
+        rows, chances = rows[mine], chances[mine]
+        low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
+        leads = low + (chances * (high - low)).astype(np.int64)
+        moments = self._moments[leads]
+        starts_M = self._histories.starts_M
+        window_starts = np.maximum(self._histories.offsets_R[rows], starts_M[moments] - self._collation.history_length)
+        extra_rows, extra_moments = self._extra_queries(step, window_starts, leads)
+        all_moments = np.concatenate([moments, extra_moments])
+        asked = Asked(
+            rows_B=rows,
+            stops_B=starts_M[moments],
+            query_rows_Q=np.concatenate([np.arange(size), extra_rows]),
+            stops_Q=starts_M[all_moments],
+        )
+        return make_batch(self._histories, self._collation, asked, self._targets(all_moments))
+
+    def _rows_of(self, step: int) -> Numbers:
+        positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
+        passes, places = np.divmod(positions, len(self._rows))
+        return np.concatenate([self._permutation(number)[places[passes == number]] for number in np.unique(passes)])
+
+    def _permutation(self, number: int) -> Numbers:
+        """The order of the users in a pass; the latest is kept, as steps mostly come in order."""
+        if self._order[0] != number:
+            generator = np.random.default_rng([self._seed, int(number), _ORDER])
+            self._order = (number, generator.permutation(self._rows))
+        return self._order[1]
+
+    def _extra_queries(self, step: int, window_starts: Numbers, leads: Numbers) -> tuple[Numbers, Numbers]:
+        """Batch rows and moments of the extra queries: never the window's first moment, which sees nothing of it."""
+        first = np.searchsorted(self._moments, self._histories.moments_E[window_starts], side="right")
+        rows, candidates = spread(first, leads)
+        if self._extra < len(candidates):
+            generator = np.random.default_rng([self._seed, step, _EXTRA, self._rank])
+            chosen = np.sort(generator.choice(len(candidates), self._extra, replace=False))
+            rows, candidates = rows[chosen], candidates[chosen]
+        return rows, self._moments[candidates]
+
+    def _targets(self, moments: Numbers) -> Targets:
+        starts_M, kinds_E = self._histories.starts_M, self._histories.kinds_E
+        queries, events = spread(starts_M[moments], starts_M[moments + 1])
+        wanted = np.asarray(self._collation.target_kinds)[kinds_E[events]]
+        queries, events = queries[wanted], events[wanted]
+        return Targets(
+            queries, self._histories.items_E[events], np.asarray(self._collation.event_weights)[kinds_E[events]]
+        )
+
+
+class EvaluationSteps(Dataset[EvaluationBatch]):
+    """The users of an evaluation split in batches; each is asked once and sees the whole history before the window.
+
+    The inner batch holds the window's targets too, with label 1, so that a task loss can be computed on it.
+
+    Args:
+        split: validation or test.
+        collation: what a batch looks like.
+        batch_size: users a batch.
+        rank: every `world`-th batch from this one on is built.
+        world: number of processes that share the batches.
+    """
+
+    def __init__(self, split: Table, collation: Collation, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        _check_sizes(batch_size, None, 1)
+        self._histories, self._collation, self._batch_size = read_histories(split), collation, batch_size
+        table = split.with_format("arrow")[:]
+        self._targets, self._target_offsets = flat_lists(table, "targets")
+        self._user_ids: list[str] = table.column(USER_ID).to_pylist()
+        self._batches = np.arange(0, len(self._user_ids), batch_size)[rank::world]
+
+    def __len__(self) -> int:
+        """Number of batches of this process."""
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> EvaluationBatch:
+        """A batch of users, in the order of the split."""
+        first = int(self._batches[number])
+        rows = np.arange(first, min(first + self._batch_size, len(self._user_ids)))
+        stops = self._histories.offsets_R[rows + 1]
+        owners, places = spread(self._target_offsets[rows], self._target_offsets[rows + 1])
+        items = self._targets[places]
+        targets_BT = np.full((len(rows), int(np.bincount(owners, minlength=1).max())), -1, dtype=np.int64)
+        targets_BT[owners, places - self._target_offsets[rows][owners]] = items
+        asked = Asked(rows, stops, np.arange(len(rows)), stops)
+        batch = make_batch(self._histories, self._collation, asked, Targets(owners, items, np.ones(len(items))))
+        return EvaluationBatch(batch, torch.from_numpy(targets_BT), tuple(self._user_ids[row] for row in rows))
+
+
+def _check_sizes(batch_size: int, positions: int | None, world: int) -> None:
+    if batch_size < 1 or batch_size % world:
+        raise ConfigError(
+            f"must be a positive multiple of the {world} processes", where="data.batch_size", got=batch_size
+        )
+    if positions is not None and positions < batch_size:
+        raise ConfigError(
+            "must be at least batch_size: every user has a lead query",
+            where="data.positions",
+            got=positions,
+            mend="Give null for lead queries only.",
+        )

@@ -1,0 +1,156 @@
+"""A run x [re-rankers] -> records: all items ranked once for every user, then one point for each delivered list.
+
+Shapes: B users, N items, M candidates kept, K delivered items.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from divrec.batch import Catalogue, EvaluationBatch, Ranking, Slate
+from divrec.metrics import SlateMetrics
+from divrec.ranking import deliver, rank
+from divrec.rerank import Reranker
+from divrec.schema import ITEM_ID, RANK, RECORD_FILE, SCORE, SLATES_FILE, SPLIT, USER_ID, USERS_FILE, RunRecord
+from divrec.storage import replacing, write_json
+
+AS_RANKED = ""  # the name of the point that no re-ranker touched
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How lists are made and measured; the same for every point of a sweep.
+
+    Attributes:
+        metrics: catalogue -> metrics.
+        k: delivered items.
+        top: candidates kept for re-ranking.
+        exclude_seen: keep items that a user has touched out of the lists.
+        tie_order_N: place of each item among items of equal score.
+    """
+
+    metrics: Callable[[Catalogue], SlateMetrics]
+    k: int
+    top: int
+    exclude_seen: bool
+    tie_order_N: Tensor
+
+
+@dataclass
+class Evaluated:
+    """What one point delivered and what it was worth.
+
+    Attributes:
+        metrics: split -> name -> value.
+        undefined: split -> name -> number of users without a value.
+        users: table of per-user values.
+        slates: table of delivered lists.
+    """
+
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    undefined: dict[str, dict[str, int]] = field(default_factory=dict)
+    users: list[pa.Table] = field(default_factory=list)
+    slates: list[pa.Table] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def evaluate(
+    model: nn.Module,
+    splits: Mapping[str, Iterable[EvaluationBatch]],
+    catalogue: Catalogue,
+    item_ids: Sequence[str],
+    protocol: Protocol,
+    rerankers: Sequence[Reranker] = (),
+) -> dict[str, Evaluated]:
+    """Rank all items for every user of each split, deliver, re-rank and measure.
+
+    Args:
+        model: Batch -> ModelOutput.
+        splits: split name -> batches.
+        catalogue: what diversity is measured with.
+        item_ids: the log's own item ids, by catalogue row.
+        protocol: how lists are made and measured.
+        rerankers: each gives a point of its own beside the ranking as it came.
+
+    Returns:
+        `AS_RANKED` and `point_name(reranker)` -> what that point delivered.
+    """
+    ids = np.asarray(item_ids, dtype=object)
+    device = catalogue.counts_N.device
+    model = model.to(device).eval()
+    points = {AS_RANKED: None, **{point_name(reranker): reranker for reranker in rerankers}}
+    results = {name: Evaluated() for name in points}
+    for split, batches in splits.items():
+        metrics = {name: protocol.metrics(catalogue).to(device) for name in points}
+        for batch in batches:
+            moved = batch.to(device)
+            started = time.perf_counter()
+            ranking = _rank(model, moved, protocol)
+            shared = (time.perf_counter() - started) / len(points)
+            for name, reranker in points.items():
+                started = time.perf_counter()
+                slate = deliver(ranking, protocol.k) if reranker is None else reranker(ranking, catalogue, protocol.k)
+                _collect(results[name], split, moved, (ranking, slate), metrics[name], ids)
+                results[name].seconds += shared + time.perf_counter() - started
+        for name, measured in metrics.items():
+            results[name].metrics[split] = measured.compute()
+            results[name].undefined[split] = measured.undefined()
+    return results
+
+
+def point_name(reranker: Reranker) -> str:
+    """Name of a derived point, as its folder: "mmr-0.5"."""
+    return f"{reranker.name}-{reranker.diversity:g}"
+
+
+def write_point(folder: Path, record: RunRecord, evaluated: Evaluated) -> None:
+    """Write users.parquet, slates.parquet and, last, record.json: a folder with a record is a finished point."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, tables in ((USERS_FILE, evaluated.users), (SLATES_FILE, evaluated.slates)):
+        with replacing(folder / name) as temporary:
+            pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+    write_json(folder / RECORD_FILE, record.to_dict())
+
+
+@torch.no_grad()
+def _rank(model: nn.Module, batch: EvaluationBatch, protocol: Protocol) -> Ranking:
+    seen_BS = batch.batch.seen_QS if protocol.exclude_seen else None
+    scores_BN = model(batch.batch).scores_QN
+    return rank(scores_BN, batch.targets_BT, seen_BS, max(protocol.top, protocol.k), protocol.tie_order_N)
+
+
+def _collect(
+    result: Evaluated,
+    split: str,
+    batch: EvaluationBatch,
+    delivered: tuple[Ranking, Slate],
+    metrics: SlateMetrics,
+    item_ids: np.ndarray,
+) -> None:
+    ranking, slate = delivered
+    values = metrics.update(ranking, slate, batch.batch.seen_QS, batch.batch.history_QS)
+    columns = {name: column.double().cpu().numpy() for name, column in values.items()}
+    users = np.asarray(batch.user_ids, dtype=object)
+    result.users.append(pa.table({SPLIT: [split] * len(users), USER_ID: users.astype(str), **columns}))
+    items_BK, scores_BK = slate.items_BK.cpu().numpy(), slate.scores_BK.double().cpu().numpy()
+    rows, places = np.nonzero(items_BK >= 0)
+    result.slates.append(
+        pa.table(
+            {
+                SPLIT: [split] * len(rows),
+                USER_ID: users[rows].astype(str),
+                RANK: (places + 1).astype(np.int32),
+                ITEM_ID: item_ids[items_BK[rows, places]].astype(str),
+                SCORE: scores_BK[rows, places],
+            }
+        )
+    )

@@ -1,0 +1,131 @@
+"""All metrics of a set of delivered lists, under the names that records carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from divrec.batch import Catalogue, Ranking, Slate
+from divrec.errors import ConfigError
+from divrec.metrics.accuracy import AUC, MRR, NDCG, Recall
+from divrec.metrics.catalogue import Coverage, ExposureGini
+from divrec.metrics.history import HistoryOverlap
+from divrec.metrics.lists import AverageDistance, CategoryEntropy, MinimumDistance, PopularityBias, SimpsonDiversity
+from divrec.metrics.mean import UserMean
+from divrec.ranking import delivered_ranks
+
+_ACCURACY: dict[str, Callable[[int], Metric]] = {"recall": Recall, "ndcg": NDCG, "mrr": MRR}
+_LISTS: dict[str, Callable[[int], Metric]] = {
+    "entropy": CategoryEntropy,
+    "simpson": SimpsonDiversity,
+    "ilad": AverageDistance,
+    "ilmd": MinimumDistance,
+    "popularity": PopularityBias,
+}
+_CATALOGUE: dict[str, Callable[[int, int], Metric]] = {"coverage": Coverage, "gini": ExposureGini}
+
+
+class SlateMetrics(nn.Module):
+    """Accuracy and diversity of delivered lists, per user and over all users.
+
+    Accuracy counts the list as delivered (`divrec.ranking.delivered_ranks`), AUC the model's whole ranking. Names are
+    "ndcg@10", "coverage@10", ..., and "auc".
+
+    Args:
+        catalogue: what diversity is measured with; it moves with the module.
+        k: length of the lists, or several.
+
+    Raises:
+        ConfigError: no k is given, or one is below 1.
+    """
+
+    vectors_ND: Tensor
+    categories_NJ: Tensor
+    category_weights_NJ: Tensor
+    counts_N: Tensor
+
+    def __init__(self, catalogue: Catalogue, k: int | Sequence[int] = 10) -> None:
+        super().__init__()
+        self.sizes = (k,) if isinstance(k, int) else tuple(k)
+        if not self.sizes or min(self.sizes) < 1:
+            raise ConfigError("a list has at least one item", where="metrics.k", got=k)
+        self.category_count = catalogue.category_count
+        for name in ("vectors_ND", "categories_NJ", "category_weights_NJ", "counts_N"):
+            self.register_buffer(name, getattr(catalogue, name), persistent=False)
+        self.accuracy = nn.ModuleDict(
+            {f"{name}@{at}": kind(at) for at in self.sizes for name, kind in _ACCURACY.items()}
+        )
+        self.auc = AUC()
+        self.lists = nn.ModuleDict({f"{name}@{at}": kind(at) for at in self.sizes for name, kind in _LISTS.items()})
+        self.history = nn.ModuleDict({f"overlap@{at}": HistoryOverlap(at) for at in self.sizes})
+        self.shown = nn.ModuleDict(
+            {f"{name}@{at}": kind(catalogue.size, at) for at in self.sizes for name, kind in _CATALOGUE.items()}
+        )
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue on the module's device."""
+        return Catalogue(
+            self.vectors_ND, self.categories_NJ, self.category_weights_NJ, self.category_count, self.counts_N
+        )
+
+    @torch.no_grad()
+    def update(self, ranking: Ranking, slate: Slate, seen_BS: Tensor, history_BS: Tensor) -> dict[str, Tensor]:
+        """Add a batch of users.
+
+        Args:
+            ranking: the model's ranking.
+            slate: the delivered lists, at least as long as the greatest k.
+            seen_BS: items of each user's history, padded with N.
+            history_BS: their weights in [0, 1]; 0 is padding.
+
+        Returns:
+            name -> values (B,), float64; NaN where a user has none. Set-level metrics have no values a user.
+
+        Raises:
+            ConfigError: the lists are shorter than the greatest k.
+        """
+        length = slate.items_BK.shape[1]
+        if length < max(self.sizes):
+            raise ConfigError(f"the delivered lists hold {length} items", where="metrics.k", got=max(self.sizes))
+        catalogue, delivered = self.catalogue, delivered_ranks(slate, ranking)
+        for _, metric in _members(self.accuracy):
+            metric.update(delivered)
+        self.auc.update(ranking)
+        for _, metric in _members(self.lists):
+            metric.update(slate, catalogue)
+        for _, metric in _members(self.history):
+            metric.update(slate, catalogue, seen_BS, history_BS)
+        for _, metric in _members(self.shown):
+            metric.update(slate)
+        return {name: metric.values_B for name, metric in self._means()}
+
+    def compute(self) -> dict[str, float]:
+        """Name -> value over all users so far, all processes together; NaN where nobody has one."""
+        return {name: float(metric.compute()) for name, metric in (*self._means(), *_members(self.shown))}
+
+    def undefined(self) -> dict[str, int]:
+        """Name -> number of users without a value, for those metrics that have any. Of this process alone."""
+        return {name: count for name, metric in self._means() if (count := int(metric.undefined))}
+
+    def empty_histories(self) -> int:
+        """Number of users whose empty history counted as the uniform reference. Of this process alone."""
+        first = next(iter(self.history.values()))
+        return int(cast("HistoryOverlap", first).empty_histories)
+
+    def reset(self) -> None:
+        """Forget all users."""
+        for _, metric in (*self._means(), *_members(self.shown)):
+            metric.reset()
+
+    def _means(self) -> Iterator[tuple[str, UserMean]]:
+        means = (*_members(self.accuracy), ("auc", self.auc), *_members(self.lists), *_members(self.history))
+        return iter(cast("tuple[tuple[str, UserMean], ...]", means))
+
+
+def _members(group: nn.ModuleDict) -> Iterable[tuple[str, Metric]]:
+    return cast("Iterable[tuple[str, Metric]]", group.items())

@@ -1,0 +1,78 @@
+"""Diversity inside the delivered list of each user; the formulas are `divrec.measures`.
+
+An empty list has no value (NaN); a list of one item has no distance. Shapes: B users, K items, C categories.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from divrec import measures
+from divrec.batch import Catalogue, Slate
+from divrec.metrics.mean import UserMean
+
+
+def slate_share(items_BK: Tensor, catalogue: Catalogue) -> Tensor:
+    """Share (B, C) of each category in the lists, float64; rows of empty lists are NaN."""
+    valid_BK = items_BK >= 0
+    listed_BK = items_BK.clamp(min=0)
+    share_BC = measures.category_share(
+        valid_BK.double(),
+        catalogue.categories_NJ[listed_BK],
+        catalogue.category_weights_NJ[listed_BK],
+        catalogue.category_count,
+    )
+    return share_BC.masked_fill(~valid_BK.any(-1, keepdim=True), torch.nan)
+
+
+class _ListMetric(UserMean):
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+
+class CategoryEntropy(_ListMetric):
+    """Mean entropy of the list's category shares in nats, in [0, log C]; higher = more diverse."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        self.add(measures.entropy(slate_share(slate.items_BK[:, : self.k], catalogue)))
+
+
+class SimpsonDiversity(_ListMetric):
+    """Mean of 1 - sum_c q_c^2 over the list's category shares, in [0, 1 - 1/C]; higher = more diverse."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        self.add(1 - measures.simpson(slate_share(slate.items_BK[:, : self.k], catalogue)))
+
+
+class AverageDistance(_ListMetric):
+    """Mean of the average pairwise text distance 1 - cos of a list (ILAD), in [0, 2]; higher = more diverse."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        vectors_BKD = catalogue.vectors_ND[items_BK.clamp(min=0)]
+        self.add(measures.average_distance((items_BK >= 0).to(vectors_BKD.dtype), vectors_BKD))
+
+
+class MinimumDistance(_ListMetric):
+    """Mean of the smallest pairwise text distance 1 - cos of a list (ILMD), in [0, 2]; 0 = it holds a duplicate."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        self.add(measures.minimum_distance(catalogue.vectors_ND[items_BK.clamp(min=0)], items_BK >= 0))
+
+
+class PopularityBias(_ListMetric):
+    """Mean popularity weight of the listed items, in [0, 1); lower = more of the long tail."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        valid_BK = items_BK >= 0
+        weights_BK = measures.popularity_weight(catalogue.counts_N)[items_BK.clamp(min=0)].masked_fill(~valid_BK, 0)
+        self.add(weights_BK.sum(-1) / valid_BK.sum(-1))

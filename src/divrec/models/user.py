@@ -1,0 +1,126 @@
+"""User encoders: from the item vectors of a history to a user vector at each queried moment.
+
+Shapes: B rows, L history length, Q queries, D dimension, H heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from divrec.batch import Batch
+from divrec.errors import ConfigError
+
+
+class AttentionUser(nn.Module):
+    """A small pre-norm transformer over the history, causal in time.
+
+    An event attends to events of the same or an earlier moment; position enters as a learned bias for the distance in
+    moments, so that the items of one basket are interchangeable and any moment of a window can be queried. The user
+    vector is the mean over the events of the last moment that a query sees.
+
+    Args:
+        dim: width of item and user vectors D.
+        blocks: transformer blocks.
+        heads: attention heads H; divides dim.
+        dropout: on embeddings and block outputs, not on attention weights.
+        input_scale: multiplies the item vectors at the input; the recipe this follows uses 8.
+        max_distance: distances in moments from here on share one bias.
+        event_kinds: number of event kinds, each with a learned vector added to its events.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        blocks: int = 1,
+        heads: int = 1,
+        dropout: float = 0.4,
+        input_scale: float = 8.0,
+        max_distance: int = 64,
+        event_kinds: int = 1,
+    ) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ConfigError(
+                "must divide the model's width", where="user.heads", got=heads, mend=f"The width is {dim}."
+            )
+        self.input_scale = input_scale
+        self.event_kind = nn.Embedding(event_kinds, dim) if event_kinds > 1 else None
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(_Block(dim, heads, dropout, max_distance) for _ in range(blocks))
+        self.norm = nn.LayerNorm(dim)
+        if self.event_kind is not None:
+            nn.init.normal_(self.event_kind.weight, std=0.02)
+
+    def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
+        """User vectors (Q, D)."""
+        hidden_BLD = items_ND[batch.items_BL] * self.input_scale
+        if self.event_kind is not None:
+            hidden_BLD = hidden_BLD + self.event_kind(batch.events_BL)
+        hidden_BLD = self.dropout(hidden_BLD)
+        for block in self.blocks:
+            hidden_BLD = block(hidden_BLD, batch.groups_BL)
+        return _mean_of_last_moment(self.norm(hidden_BLD), batch)
+
+
+class MeanUser(nn.Module):
+    """A mean of the history's item vectors, weighted by event kind, through a linear layer: the simplest user encoder.
+
+    Args:
+        dim: width of item and user vectors.
+        dropout: on the mean.
+        event_kinds: number of event kinds, each with a learned weight.
+    """
+
+    def __init__(self, dim: int, dropout: float = 0.2, event_kinds: int = 1) -> None:
+        super().__init__()
+        self.dropout, self.project = nn.Dropout(dropout), nn.Linear(dim, dim)
+        self.kind_logit = nn.Parameter(torch.zeros(event_kinds))
+
+    def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
+        """User vectors (Q, D)."""
+        groups_QL = batch.groups_BL[batch.query_rows_Q]
+        visible_QL = (groups_QL >= 0) & (groups_QL <= batch.query_groups_Q.unsqueeze(-1))
+        weights_QL = self.kind_logit.exp()[batch.events_BL[batch.query_rows_Q]] * visible_QL
+        return self.project(self.dropout(_weighted_mean(items_ND[batch.items_BL], weights_QL, batch)))
+
+
+class _Block(nn.Module):
+    def __init__(self, dim: int, heads: int, dropout: float, max_distance: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm, self.feedforward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query_key_value, self.output = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.distance_bias = nn.Parameter(torch.zeros(max_distance + 1, heads))
+        self.feedforward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden_BLD: Tensor, groups_BL: Tensor) -> Tensor:
+        hidden_BLD = hidden_BLD + self.dropout(self._attend(self.attention_norm(hidden_BLD), groups_BL))
+        return hidden_BLD + self.dropout(self.feedforward(self.feedforward_norm(hidden_BLD)))
+
+    def _attend(self, hidden_BLD: Tensor, groups_BL: Tensor) -> Tensor:
+        rows, length, dim = hidden_BLD.shape
+        parts = self.query_key_value(hidden_BLD).view(rows, length, 3, self.heads, dim // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(groups_BL))
+        return self.output(attended.transpose(1, 2).reshape(rows, length, dim))
+
+    def _bias(self, groups_BL: Tensor) -> Tensor:
+        """Additive mask (B, H, L, L): the bias of the distance, -inf for later moments and padding."""
+        gap_BLL = groups_BL.unsqueeze(-1) - groups_BL.unsqueeze(-2)  # [b, i, j] = group_i - group_j
+        hidden_BLL = (gap_BLL < 0) | (groups_BL < 0).unsqueeze(-2)
+        # Padding attends to padding, or its softmax would be empty; nothing reads it.
+        hidden_BLL = hidden_BLL & (groups_BL >= 0).unsqueeze(-1)
+        bias_BLLH = self.distance_bias[gap_BLL.clamp(0, self.distance_bias.shape[0] - 1)]
+        return bias_BLLH.masked_fill(hidden_BLL.unsqueeze(-1), -torch.inf).permute(0, 3, 1, 2)
+
+
+def _mean_of_last_moment(hidden_BLD: Tensor, batch: Batch) -> Tensor:
+    last_QL = batch.groups_BL[batch.query_rows_Q] == batch.query_groups_Q.unsqueeze(-1)
+    return _weighted_mean(hidden_BLD, last_QL.to(hidden_BLD.dtype), batch)
+
+
+def _weighted_mean(hidden_BLD: Tensor, weights_QL: Tensor, batch: Batch) -> Tensor:
+    weights_QL = weights_QL / weights_QL.sum(-1, keepdim=True).clamp(min=1e-6)
+    return torch.einsum("ql,qld->qd", weights_QL, hidden_BLD[batch.query_rows_Q])

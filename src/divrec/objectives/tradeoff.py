@@ -1,0 +1,159 @@
+"""loss = L + beta * R, term by term, named. The objective owns no model.
+
+Shapes: B users (leading queries), Q queries, N items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from divrec.batch import Batch, ModelOutput, SoftSlate
+from divrec.errors import ConfigError
+from divrec.objectives.diversity import Regularizer
+
+TASK, TOTAL = "task", "total"
+
+
+class TradeoffObjective(nn.Module):
+    """The training loss: the task's loss plus beta times the weighted, scaled regularizers.
+
+    At beta = 0, or without a regularizer, `total` is the task's loss itself: no term is added, so loss and gradient are
+    the same bit for bit, and a NaN in a regularizer cannot reach them.
+
+    Args:
+        task: (scores_QN, batch) -> scalar loss L.
+        regularizers: by name; each (soft slate, batch) -> scalar penalty R.
+        relaxation: masked scores_BN -> soft slate.
+        beta: 0 = the task alone; larger trades accuracy for diversity.
+        beta_scale: `gradient` multiplies each R by |g_L| / |g_R|, measured once at the start of training (`calibrate`),
+            so that beta = 1 lets R pull as hard as L; `raw` adds beta * R as it is.
+        exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
+
+    Raises:
+        ConfigError: for a negative beta, an unknown scale, or beta > 0 without a regularizer.
+    """
+
+    def __init__(
+        self,
+        task: nn.Module,
+        regularizers: Mapping[str, Regularizer],
+        relaxation: Callable[[Tensor], SoftSlate],
+        beta: float = 0.0,
+        beta_scale: Literal["gradient", "raw"] = "gradient",
+        exclude_seen: bool = True,
+    ) -> None:
+        super().__init__()
+        check_dials(beta, beta_scale, regularizers)
+        self.task, self.relaxation = task, relaxation
+        self.regularizers = nn.ModuleDict(dict(regularizers))
+        self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
+        self.register_buffer("ratios", torch.ones(len(regularizers)))
+
+    ratios: Tensor
+
+    @property
+    def ratio_by_name(self) -> dict[str, float]:
+        """The factor |g_L| / |g_R| of each regularizer; 1 before calibration and at raw scale."""
+        return dict(zip(self.regularizers, self.ratios.tolist(), strict=True))
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether `calibrate` has to run before the first step."""
+        return self.beta > 0 and self.beta_scale == "gradient"
+
+    def forward(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
+        """All terms of the loss.
+
+        Returns:
+            `task`, `diversity/NAME` for each regularizer (unscaled), and `total`, the one to differentiate.
+        """
+        scores_QN = self._servable(output.scores_QN, batch)
+        terms = {TASK: self.task(scores_QN, batch)}
+        if not self.regularizers:
+            return {**terms, TOTAL: terms[TASK]}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
+            slate = self.relaxation(scores_QN[: batch.users_B.shape[0]])
+            penalties = {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
+        terms |= {f"diversity/{name}": penalty for name, penalty in penalties.items()}
+        if self.beta == 0:
+            return {**terms, TOTAL: terms[TASK]}
+        weighted = [
+            ratio * regularizer.weight * penalties[name]
+            for ratio, (name, regularizer) in zip(self.ratios, self.regularizers.items(), strict=True)
+        ]
+        return {**terms, TOTAL: terms[TASK] + self.beta * torch.stack(weighted).sum()}
+
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Measure |g_L| / |g_R| on the trainable parameters over a few batches, and fix it.
+
+        The batches are passed twice: first to fill the memories of catalogue-level regularizers, then to measure. Norms
+        are averaged as root mean squares over batches.
+
+        Returns:
+            The ratio by regularizer.
+
+        Raises:
+            ConfigError: if a regularizer has no gradient, so that no beta could make it act.
+        """
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        batches = list(batches)
+        with torch.no_grad():
+            for batch in batches:
+                self(model(batch), batch)
+        squared = {name: 0.0 for name in (TASK, *self.regularizers)}
+        for batch in batches:
+            terms = self(model(batch), batch)
+            for name in squared:
+                term = terms[name if name == TASK else f"diversity/{name}"]
+                squared[name] += _squared_norm(term, parameters)
+        for position, name in enumerate(self.regularizers):
+            if not squared[name] > 0:
+                raise ConfigError(
+                    "has no gradient here, so beta cannot act",
+                    where=f"diversity.{name}",
+                    mend="Choose another regularizer, or beta_scale=raw to train with it all the same.",
+                )
+            self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
+        return self.ratio_by_name
+
+    def _servable(self, scores_QN: Tensor, batch: Batch) -> Tensor:
+        if not self.exclude_seen:
+            return scores_QN
+        queries, size = scores_QN.shape
+        seen_QN = torch.zeros(queries, size + 1, dtype=torch.bool, device=scores_QN.device)
+        return scores_QN.masked_fill(seen_QN.scatter_(1, batch.seen_QS, True)[:, :size], -torch.inf)
+
+
+def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> None:
+    """Refuse dials that make no sense; cheap, so that a run can ask before it loads anything.
+
+    Raises:
+        ConfigError: as `TradeoffObjective`.
+    """
+    if not 0 <= beta < float("inf"):
+        raise ConfigError(
+            "the weight of the regularizer is a number of at least 0",
+            where="beta",
+            got=beta,
+            mend="0 trains the task alone.",
+        )
+    if beta_scale not in ("gradient", "raw"):
+        raise ConfigError("no such scale", where="beta_scale", got=beta_scale, mend="Use gradient or raw.")
+    if beta > 0 and not list(regularizers):
+        raise ConfigError(
+            "there is no regularizer for it to weigh",
+            where="beta",
+            got=beta,
+            mend="Add diversity=gini (or another of conf/diversity), or set beta=0.",
+        )
+
+
+def _squared_norm(term: Tensor, parameters: Sequence[Tensor]) -> float:
+    if not term.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+    return sum(float(gradient.square().sum()) for gradient in gradients if gradient is not None)

@@ -1,0 +1,1 @@
+"""The entry points; the only files with @hydra.main."""

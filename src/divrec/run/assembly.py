@@ -1,0 +1,132 @@
+"""From a config to the parts of a run, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from divrec.baselines import Baseline
+from divrec.batch import Catalogue
+from divrec.data import BehaviorDataModule
+from divrec.errors import ConfigError
+from divrec.evaluation import Protocol
+from divrec.models import ItemTexts, TextEncoder
+from divrec.objectives import TradeoffObjective
+from divrec.ranking import tie_order
+from divrec.rerank import Reranker
+from divrec.run.door import build, call
+from divrec.schema import CATEGORIES, ITEM_ID, TEXT
+
+logger = logging.getLogger(__name__)
+
+_POOL = 100  # candidates kept of each ranking for re-rankers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of.
+
+    Attributes:
+        data: set up, with its dataset on disk.
+        encoder: the language model.
+        catalogue: the frozen catalogue that diversity is measured with.
+        item_ids: the log's own item ids, by catalogue row.
+        model: a recommender with fresh weights, or a fitted baseline.
+        protocol: how lists are made and measured.
+    """
+
+    data: BehaviorDataModule
+    encoder: TextEncoder
+    catalogue: Catalogue
+    item_ids: list[str]
+    model: nn.Module
+    protocol: Protocol
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether there is nothing to train."""
+        return isinstance(self.model, Baseline)
+
+
+def open_data(config: DictConfig) -> BehaviorDataModule:
+    """Prepare the dataset, or reuse it, and open it."""
+    data: BehaviorDataModule = build(config.data)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
+    """Build every part but the objective, which the baselines do without."""
+    table = data.catalogue
+    encoder: TextEncoder = build(config.encoder)
+    texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
+    catalogue = _catalogue(data, texts)
+    protocol = Protocol(
+        metrics=build(config.metrics),
+        k=config.k,
+        top=max(_POOL, config.k),
+        exclude_seen=config.exclude_seen,
+        tie_order_N=tie_order(catalogue.size, config.seed),
+    )
+    torch.manual_seed(config.seed)
+    model = _model(config, data, encoder, texts, catalogue)
+    return Parts(data, encoder, catalogue, list(table[ITEM_ID]), model, protocol)
+
+
+def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
+    """The loss L + beta * R as configured."""
+    regularizers = {
+        name: call(build(node), f"diversity.{name}", catalogue=catalogue) for name, node in config.diversity.items()
+    }
+    return TradeoffObjective(
+        build(config.task), regularizers, build(config.relaxation), config.beta, config.beta_scale, config.exclude_seen
+    )
+
+
+def rerankers(config: DictConfig) -> list[Reranker]:
+    """One re-ranker for each strategy and strength; a node's `diversity` is a number or a list of them."""
+    built = []
+    for name, node in config.rerank.items():
+        strengths = node.diversity if isinstance(node.diversity, int | float) is False else [node.diversity]
+        built += [call(build(node), f"rerank.{name}", diversity=float(strength)) for strength in strengths]
+    return built
+
+
+def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
+    table = data.catalogue
+    rows = table[CATEGORIES]
+    widest = max((len(row) for row in rows), default=1) or 1
+    categories_NJ = torch.zeros(len(rows), widest, dtype=torch.long)
+    weights_NJ = torch.zeros(len(rows), widest)
+    for place, row in enumerate(rows):
+        if not row:
+            continue
+        categories_NJ[place, : len(row)] = torch.as_tensor(row)
+        weights_NJ[place, : len(row)] = 1 / len(row)
+    return Catalogue(
+        vectors_ND=texts.vectors_NW,
+        categories_NJ=categories_NJ,
+        category_weights_NJ=weights_NJ,
+        category_count=len(data.manifest["category_names"]),
+        counts_N=torch.as_tensor(table["count"]),
+    )
+
+
+def _model(
+    config: DictConfig, data: BehaviorDataModule, encoder: TextEncoder, texts: ItemTexts, catalogue: Catalogue
+) -> nn.Module:
+    recipe: Any = build(config.model)
+    if isinstance(recipe, Baseline):
+        recipe.fit(data.train, catalogue)
+        return recipe
+    model = call(recipe, "model or user", encoder, build(config.tuning), texts, len(data.manifest["event_kinds"]))
+    if not isinstance(model, nn.Module):
+        raise ConfigError("builds no module", where="model", got=type(model).__name__)
+    return model

@@ -1,0 +1,81 @@
+"""Build a sweep's front from the records on disk: python -m divrec.run.front dir=SWEEP_FOLDER. Imports no torch."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from divrec.errors import RecordError
+from divrec.run.door import CONF, friendly
+from divrec.schema import CATEGORIES, ITEM_ID, TEXT
+
+logger = logging.getLogger(__name__)
+
+
+def build(folder: Path, wandb: tuple[str, str] | None = None) -> None:
+    """Write front.csv, front.json, front.png and report.html, show the table, and log the front as a W&B run.
+
+    Args:
+        folder: a sweep's folder.
+        wandb: project and mode; None does not log.
+
+    Raises:
+        RecordError: if the folder holds no sweep, or no control to compare with.
+    """
+    from rich.console import Console
+
+    from divrec.analysis import build_front, summary_table
+
+    summary = build_front(folder, _catalogue(folder))
+    if wandb is not None:
+        from divrec.tracking.weights_and_biases import log_front
+
+        log_front(folder, *wandb)
+    console = Console()
+    console.print(summary_table(summary))
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _catalogue(folder: Path) -> dict[str, tuple[str, str]]:
+    """Item id -> (text, category), from the dataset that the sweep's runs name; empty where it is gone."""
+    import json
+
+    from divrec.analysis import read_sweep
+
+    for record, _ in read_sweep(folder).points:
+        dataset = Path(record.config["paths"]["datasets"]) / f"{record.data['name']}-{record.data['fingerprint']}"
+        if (dataset / "catalogue").is_dir():
+            from datasets import load_from_disk
+
+            names = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["category_names"]
+            table = load_from_disk(str(dataset / "catalogue"))
+            columns: tuple[Any, ...] = tuple(table[column] for column in (ITEM_ID, TEXT, CATEGORIES))
+            return {
+                item: (text, ", ".join(names[place] for place in places))
+                for item, text, places in zip(*columns, strict=True)
+            }
+    logger.warning("the dataset of this sweep is gone: the report shows item ids instead of texts")
+    return {}
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="front")
+@friendly
+def main(config: DictConfig) -> None:
+    """Rebuild one front."""
+    folder = Path(config.dir)
+    if not folder.is_dir():
+        raise RecordError(
+            "no such folder",
+            where="dir",
+            got=str(folder),
+            mend="Give the folder of a sweep, as outputs/sweeps/beta_x_loss.",
+        )
+    build(folder, None if config.wandb_mode == "disabled" else (config.wandb_project, config.wandb_mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The identity of a run: a hash of all that decides its numbers and of nothing else."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from divrec import __version__
+from divrec.errors import ConfigError, RecordError
+from divrec.schema import RECORD_FILE, SCHEMA_VERSION
+
+# Where a run lies, what it is called, who watches it and what else is derived from it decides no number of it.
+_IRRELEVANT = (
+    "paths",
+    "logger",
+    "rerank",
+    "name",
+    "group",
+    "kind",
+    "init_from",
+    "data.root",
+    "data.num_workers",
+    "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.log_every_n_steps",
+)
+
+
+def relevant(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that decides numbers."""
+    kept = copy.deepcopy(config)
+    for key in _IRRELEVANT:
+        *parents, last = key.split(".")
+        node: Any = kept
+        for parent in parents:
+            node = node.get(parent, {}) if isinstance(node, dict) else {}
+        if isinstance(node, dict):
+            node.pop(last, None)
+    return kept
+
+
+def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_identity: str | None) -> str:
+    """Hash of the relevant config, the data, the language model, the base and the code version.
+
+    Args:
+        config: resolved.
+        data_fingerprint: of the dataset on disk.
+        encoder: name of the language model.
+        base_identity: of the run in `init_from`.
+    """
+    parts = [SCHEMA_VERSION, __version__, data_fingerprint, encoder, base_identity, relevant(config)]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished run in this folder, if there is one.
+
+    Raises:
+        RecordError: if the file is there and cannot be read.
+    """
+    file = folder / RECORD_FILE
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return content if content["identity"] else None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"the record is broken ({error})", where=str(file), mend="Delete the run's folder and start again."
+        ) from error
+
+
+def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    """Say which settings differ from those of the finished run that lies in the folder.
+
+    Raises:
+        ConfigError: always.
+    """
+    before, after = _flat(relevant(found["config"])), _flat(relevant(config))
+    differing = [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    raise ConfigError(
+        "holds a finished run of other settings ("
+        + ("; ".join(differing[:5]) or "its data, base or code version differ")
+        + ")",
+        where=str(folder),
+        mend="Choose another folder (group=NAME for a sweep, hydra.run.dir=FOLDER for a run), or delete this one.",
+    )
+
+
+def commit() -> str:
+    """The checkout's commit, with `+` for uncommitted changes; empty outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    if not isinstance(content, dict):
+        return {prefix: content}
+    return {
+        key: value
+        for name, inner in content.items()
+        for key, value in _flat(inner, f"{prefix}.{name}".lstrip(".")).items()
+    }

@@ -1,0 +1,252 @@
+"""One training, from its config to its record. Heavy imports live here, so that `--help` and mistakes answer at once."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from divrec import __version__
+from divrec.errors import DataError, RecordError
+from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
+from divrec.objectives import TradeoffObjective
+from divrec.rerank import Reranker
+from divrec.run.assembly import Parts, assemble, objective, open_data, rerankers
+from divrec.run.door import build, call, resolved
+from divrec.run.identity import commit, identity, recorded, refuse_another
+from divrec.schema import (
+    BASE,
+    BASELINE,
+    CONTROL,
+    MODEL_FOLDER,
+    POINTS_FOLDER,
+    RECORD_FILE,
+    TEST,
+    TRAINED,
+    VALIDATION,
+    RunRecord,
+)
+from divrec.tracking import log_final, tracked
+from divrec.training import RecommenderModule, fit, load_weights, save_weights
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Trained:
+    """What a training leaves beside its weights."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    terms: TradeoffObjective | None = None
+
+
+def train(config: DictConfig) -> None:
+    """Train (or fit a baseline), evaluate and record; does nothing where a finished run of this identity lies.
+
+    Raises:
+        ConfigError, DataError, RecordError: see `divrec.errors`.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    _settle(config, folder)
+    strategies = rerankers(config)
+    data = open_data(config)
+    own = identity(resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config))
+    found = recorded(folder)
+    if found is not None:
+        if found["identity"] != own:
+            refuse_another(found, resolved(config), folder)
+        logger.info("finished before: nothing to train in %s", folder)
+        rerank(folder, config.rerank)
+        return
+    config.kind = _kind(config)
+    parts = assemble(config, data)
+    with tracked([build(node) for node in config.logger.values()]) as loggers:
+        for each in loggers:
+            each.log_hyperparams(resolved(config))
+        trained = Trained() if parts.is_baseline else _fit(config, parts, loggers)
+        save_weights(parts.model, folder / MODEL_FOLDER)
+        results = _evaluate(parts, strategies)
+        record = _record(config, parts, own, trained, results[AS_RANKED])
+        # Derived points first: a folder with a record of its own tells that all of it is there.
+        _write_derived(folder, record, results, strategies)
+        write_point(folder, record, results[AS_RANKED])
+        log_final(loggers, record.metrics, trained.steps)
+    names = [f"{name}@{config.k}" for name in ("ndcg", "coverage", "gini")]
+    logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
+
+
+def rerank(folder: Path, strategies: DictConfig) -> None:
+    """Add re-ranked points to a finished run; those that are there already are left as they are.
+
+    Args:
+        folder: of the run.
+        strategies: the `rerank` group's nodes.
+
+    Raises:
+        RecordError: if there is no finished run.
+        DataError: if its dataset has changed since.
+    """
+    found = recorded(folder)
+    if found is None:
+        raise RecordError(
+            "holds no finished run", where="run", got=str(folder), mend="Give the folder of a run with a record.json."
+        )
+    config = OmegaConf.create(found["config"])
+    config.rerank = strategies
+    missing = [
+        each for each in rerankers(config) if not (folder / POINTS_FOLDER / point_name(each) / RECORD_FILE).is_file()
+    ]
+    if not missing:
+        return
+    data = open_data(config)
+    if data.manifest["fingerprint"] != found["data"]["fingerprint"]:
+        raise DataError(
+            "the data has changed since this run was trained",
+            where=str(folder),
+            got=data.manifest["fingerprint"],
+            mend="Train it again.",
+        )
+    parts = assemble(config, data)
+    load_weights(parts.model, folder / MODEL_FOLDER)
+    record = RunRecord(**found)
+    _write_derived(folder, record, _evaluate(parts, missing), missing)
+    logger.info("added %s", ", ".join(point_name(each) for each in missing))
+
+
+def _settle(config: DictConfig, folder: Path) -> None:
+    """Threads, seeds, the run's name; and quiet for what Lightning says of itself at every start."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    torch.set_num_threads(config.threads)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    if config.name is None:
+        config.name = folder.name
+
+
+def _kind(config: DictConfig) -> str:
+    if config.model.get("_target_", "").startswith("divrec.baselines"):
+        return BASELINE
+    if config.beta > 0:
+        return TRAINED
+    return BASE if config.schedule.patience is not None else CONTROL
+
+
+def _base_identity(config: DictConfig) -> str | None:
+    if config.init_from is None:
+        return None
+    found = recorded(Path(config.init_from))
+    if found is None:
+        raise RecordError(
+            "holds no finished run to start from",
+            where="init_from",
+            got=str(config.init_from),
+            mend="Train that run first, or set init_from=null.",
+        )
+    return str(found["identity"])
+
+
+def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: ANN401
+    if config.init_from is not None:
+        load_weights(parts.model, Path(config.init_from) / MODEL_FOLDER)
+    terms = objective(config, parts.catalogue)
+    schedule = build(config.schedule)
+    module = RecommenderModule(
+        parts.model,
+        terms,
+        call(parts.protocol.metrics, "metrics", parts.catalogue),
+        build(config.optimizer),
+        schedule,
+        parts.protocol.tie_order_N,
+        config.exclude_seen,
+    )
+    logger.info(
+        "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
+    )
+    started = time.perf_counter()
+    steps = fit(module, parts.data, build(config.trainer), loggers, config.monitor, _show_bar())
+    return Trained(steps, time.perf_counter() - started, terms)
+
+
+def _show_bar() -> bool:
+    """A bar needs a terminal of its own; the runs of a sweep share one and log lines instead."""
+    return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
+
+
+def _evaluate(parts: Parts, strategies: list[Reranker]) -> dict[str, Evaluated]:
+    splits = {VALIDATION: parts.data.val_dataloader(), TEST: parts.data.test_dataloader()}
+    return evaluate(parts.model, splits, parts.catalogue, parts.item_ids, parts.protocol, strategies)
+
+
+def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evaluated: Evaluated) -> RunRecord:
+    manifest = parts.data.manifest
+    parameters = list(parts.model.parameters())
+    return RunRecord(
+        identity=own,
+        kind=config.kind,
+        name=config.name,
+        config=resolved(config),
+        seed=config.seed,
+        data={key: manifest[key] for key in ("name", "fingerprint", "users", "items", "events")}
+        | {"categories": len(manifest["category_names"])},
+        model={
+            "encoder": "" if parts.is_baseline else parts.encoder.name,
+            "parameters": sum(each.numel() for each in parameters),
+            "trainable": sum(each.numel() for each in parameters if each.requires_grad),
+        },
+        objective=_objective_facts(config, parts, trained.terms),
+        metrics=evaluated.metrics,
+        cost={
+            "fit_seconds": trained.seconds,
+            "evaluate_seconds": evaluated.seconds,
+            "steps": trained.steps,
+            "peak_memory_mb": _peak_memory_mb(),
+        },
+        code={"version": __version__, "commit": commit()},
+        exclude_seen=config.exclude_seen,
+    )
+
+
+def _objective_facts(config: DictConfig, parts: Parts, terms: TradeoffObjective | None) -> dict[str, Any]:
+    if parts.is_baseline:
+        return {}
+    choices = HydraConfig.get().runtime.choices
+    return {
+        "task": choices.get("task"),
+        "diversity": {name: node.get("weight", 1.0) for name, node in config.diversity.items()},
+        "relaxation": choices.get("relaxation"),
+        "beta": config.beta,
+        "beta_scale": config.beta_scale,
+        "ratio": {} if terms is None or not terms.needs_calibration else terms.ratio_by_name,
+    }
+
+
+def _write_derived(
+    folder: Path, record: RunRecord, results: Mapping[str, Evaluated], strategies: list[Reranker]
+) -> None:
+    for each in strategies:
+        name = point_name(each)
+        facts = record.to_dict() | {
+            "name": f"{record.name}/{name}",
+            "rerank": {"name": each.name, "diversity": each.diversity},
+            "metrics": results[name].metrics,
+            "cost": record.cost | {"evaluate_seconds": results[name].seconds},
+        }
+        write_point(folder / POINTS_FOLDER / name, RunRecord(**facts), results[name])
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 if sys.platform != "darwin" else 1024**2)

@@ -1,0 +1,129 @@
+"""Weights & Biases: a run for each training, and one for a sweep's front. The only file that imports wandb."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+
+from divrec.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+MODES = ("offline", "online", "disabled")
+
+
+class WeightsAndBiases(WandbLogger):
+    """Lightning's W&B logger, offline unless told otherwise, one W&B run a training.
+
+    Args:
+        project: W&B project.
+        group: the sweep's name, so that its runs stand together.
+        name: the run's name.
+        job_type: kind of run.
+        folder: the run's folder; W&B keeps its files below it.
+        mode: `offline` writes to disk (send later with `wandb sync`), `online` sends, `disabled` does nothing.
+        tags: for filtering.
+
+    Raises:
+        ConfigError: for an unknown mode.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        group: str | None,
+        name: str,
+        job_type: str,
+        folder: str,
+        mode: str = "offline",
+        tags: Sequence[str] = (),
+    ) -> None:
+        checked = _checked(mode)
+        super().__init__(
+            project=project,
+            group=group,
+            name=name,
+            job_type=job_type,
+            save_dir=folder,
+            mode=checked,
+            tags=list(tags),
+            settings=_quiet(),
+        )
+
+    def finish(self, failed: bool) -> None:
+        """Close the W&B run with its exit code; without this the next run in this process would reuse it."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=int(failed))
+            self._experiment = None
+
+
+def log_front(folder: Path, project: str, mode: str = "offline") -> None:
+    """Log a finished front as one W&B run: its table, a scatter plot for each pair of measures, picture and report.
+
+    Args:
+        folder: a sweep's folder with front.csv, front.json, front.png and report.html.
+        project: W&B project.
+        mode: as in `WeightsAndBiases`.
+    """
+    summary: dict[str, Any] = json.loads((folder / "front.json").read_text(encoding="utf-8"))
+    table = wandb.Table(dataframe=_plain(pd.read_csv(folder / "front.csv")))
+    with wandb.init(
+        project=project,
+        group=folder.name,
+        name=f"{folder.name}-front",
+        job_type="front",
+        dir=folder,
+        mode=_checked(mode),
+        config={"sweep": folder.name},
+        settings=_quiet(),
+    ) as run:
+        run.log({"front/table": table})
+        for diversity in ("gini@10", "coverage@10", "simpson@10", "ilad@10", "ilmd@10"):
+            columns = f"test/{diversity}", "test/ndcg@10"
+            if set(columns) <= set(table.columns):
+                run.log(
+                    {f"front/{diversity}": wandb.plot.scatter(table, *columns, title=f"NDCG@10 against {diversity}")}
+                )
+        run.log({"front/picture": wandb.Image(str(folder / "front.png"))})
+        run.log({"front/report": wandb.Html((folder / "report.html").read_text(encoding="utf-8"), inject=False)})
+        run.summary.update(_flat(summary))
+
+
+def _checked(mode: str) -> Any:  # noqa: ANN401 - wandb wants a Literal
+    if mode not in MODES:
+        raise ConfigError(
+            "no such W&B mode",
+            where="WANDB_MODE or logger.wandb.mode",
+            got=mode,
+            mend=f"Use one of {', '.join(MODES)}.",
+        )
+    return mode
+
+
+def _quiet() -> wandb.Settings:
+    return wandb.Settings(silent=True, console="off")
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns with one type each, as a W&B table demands; gaps in text columns become empty."""
+    text = table.select_dtypes(exclude="number").columns
+    return table.assign(**{column: table[column].fillna("").astype(str) for column in text})
+
+
+def _flat(content: Any, prefix: str = "front") -> dict[str, float]:  # noqa: ANN401 - any JSON
+    if isinstance(content, bool) or content is None:
+        return {}
+    if isinstance(content, int | float):
+        return {prefix: float(content)}
+    if isinstance(content, dict):
+        return {
+            key: value for name, inner in content.items() for key, value in _flat(inner, f"{prefix}/{name}").items()
+        }
+    return {}

@@ -1,0 +1,96 @@
+"""The LightningModule that drives model, objective and validation metrics; it holds no formula of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from divrec.batch import Batch, EvaluationBatch
+from divrec.metrics import SlateMetrics
+from divrec.objectives import TOTAL, TradeoffObjective
+from divrec.ranking import deliver, rank
+from divrec.training.schedule import Schedule
+
+logger = logging.getLogger(__name__)
+
+CALIBRATION_BATCHES = 8
+
+
+class RecommenderModule(pl.LightningModule):
+    """Trains a recommender with loss = L + beta * R and ranks all items at validation.
+
+    Args:
+        model: Batch -> ModelOutput.
+        objective: (ModelOutput, Batch) -> named terms.
+        metrics: of the delivered lists.
+        optimizer: parameter groups -> optimizer.
+        schedule: length and learning rate.
+        tie_order_N: place of each item among items of equal score.
+        exclude_seen: keep items that a user has touched out of the lists.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: TradeoffObjective,
+        metrics: SlateMetrics,
+        optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
+        schedule: Schedule,
+        tie_order_N: Tensor,
+        exclude_seen: bool = True,
+    ) -> None:
+        super().__init__()
+        self.model, self.objective, self.metrics = model, objective, metrics
+        self.schedule, self.exclude_seen = schedule, exclude_seen
+        self.tie_order_N = tie_order_N
+        self._build_optimizer = optimizer
+
+    def on_train_start(self) -> None:
+        """Measure the gradient ratios before the first step, on the first batches of the training."""
+        if not self.objective.needs_calibration:
+            return
+        loader: Iterable[Batch] = self.trainer.train_dataloader or ()
+        batches = (batch.to(self.device) for batch in islice(loader, CALIBRATION_BATCHES))
+        ratios = self.objective.calibrate(self.model, batches)
+        logger.info("|g_task| / |g_diversity|: %s", ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items()))
+        for pl_logger in self.loggers:
+            pl_logger.log_metrics({f"ratio/{name}": ratio for name, ratio in ratios.items()}, step=0)
+
+    def training_step(self, batch: Batch, step: int) -> Tensor:
+        """The total loss; every term is logged under its name."""
+        terms = self.objective(self.model(batch), batch)
+        size = batch.users_B.shape[0]
+        self.log_dict({f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=size)
+        return terms[TOTAL]
+
+    def validation_step(self, batch: EvaluationBatch, step: int) -> None:
+        """Rank all items for the users of the window."""
+        query, largest = batch.batch, max(self.metrics.sizes)
+        scores_BN = self.model(query).scores_QN
+        seen_BS = query.seen_QS if self.exclude_seen else None
+        ranking = rank(scores_BN, batch.targets_BT, seen_BS, largest, self.tie_order_N)
+        self.metrics.update(ranking, deliver(ranking, largest), query.seen_QS, query.history_QS)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `validation/NAME@k`."""
+        self.log_dict({f"validation/{name}": value for name, value in self.metrics.compute().items()})
+        self.metrics.reset()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The configured optimizer; matrices decay, biases, norms and gains do not."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
+            {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = self._build_optimizer([group for group in groups if group["params"]])
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.factor())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

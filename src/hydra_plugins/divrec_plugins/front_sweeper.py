@@ -1,0 +1,157 @@
+"""A sweep in two waves: the bases and baselines, then every point that fine-tunes from a base; then the front.
+
+Hydra finds this class in its namespace package. It imports no torch: the sweep's driver has to answer at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+logger = logging.getLogger(__name__)
+
+Job = dict[str, str]
+
+
+class FrontSweeper(BasicSweeper):
+    """Trains a base for each cell of the grid, then its control and its points from that base.
+
+    The base of a point is the point with the `base` overrides applied, so a grid over seeds or task losses gets a base
+    for each by itself; points that share a base share its control.
+
+    Args:
+        params: the grid, as override -> values; the command line adds to it and wins.
+        base: overrides that turn a point into its base.
+        point: overrides that every control and point carries beside the grid (a shorter schedule, say).
+        control: overrides of the control alone (re-rankers to set beside the points, say).
+        baselines: values of `model` that are fitted beside the bases.
+        from_base: whether points start from their base's weights; otherwise each trains from scratch, without a base.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        base: Mapping[str, Any] | None = None,
+        point: Mapping[str, Any] | None = None,
+        control: Mapping[str, Any] | None = None,
+        baselines: Sequence[str] = (),
+        from_base: bool = True,
+    ) -> None:
+        super().__init__(None, {key: str(value) for key, value in (params or {}).items()})
+        self.base, self.point, self.control = (_texts(given) for given in (base, point, control))
+        self.baselines, self.from_base = list(baselines), from_base
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run both waves, then build the front from what is on disk, whatever failed or was interrupted."""
+        folder = Path(self.config.hydra.sweep.dir).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        waves = self._waves(self._grid(arguments), folder)
+        self._announce(waves, folder)
+        returns: list[Sequence[JobReturn]] = []
+        failed: list[str] = []
+        try:
+            for number, wave in enumerate(waves, start=1):
+                logger.info("Wave %d of %d: %s", number, len(waves), ", ".join(wave))
+                jobs = [_arguments(name, job) for name, job in wave.items()]
+                self.validate_batch_is_legal(jobs)
+                results = self.launcher.launch(jobs, initial_job_idx=sum(map(len, returns)))
+                returns.append(results)
+                failed += _failures(list(wave), results)
+        finally:
+            built = self._build_front(folder)
+        if failed or not built:
+            sys.exit(1)
+        return returns
+
+    def _grid(self, arguments: list[str]) -> tuple[list[Job], list[str]]:
+        """Every cell of the grid, and the keys that vary."""
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        latest: dict[str, Override] = {override.get_key_element(): override for override in overrides}
+        cells = self.split_arguments(list(latest.values()), None)[0]
+        swept = [key for key, override in latest.items() if override.is_sweep_override()]
+        return [dict(text.split("=", 1) for text in cell) for cell in cells], swept
+
+    def _waves(self, grid: tuple[list[Job], list[str]], folder: Path) -> list[dict[str, Job]]:
+        cells, swept = grid
+        own = [key for key in swept if key in self.base]
+        others = [key for key in swept if key not in self.base]
+        first: dict[str, Job] = {}
+        second: dict[str, Job] = {}
+        for cell in cells:
+            tail = [f"{_short(key)}{_plain(cell[key])}" for key in others]
+            base_name = "-".join(["base", *tail])
+            start = {"init_from": f'"{folder / base_name}"'} if self.from_base else {}
+            if self.from_base:
+                first.setdefault(base_name, {**cell, **self.base})
+            for model in self.baselines:
+                first.setdefault("-".join([model, *tail]), {**cell, **self.base, "model": model})
+            neutral = {key: value for key, value in self.base.items() if key not in self.point}
+            second.setdefault("-".join(["control", *tail]), {**cell, **neutral, **self.point, **self.control, **start})
+            name = "-".join([*(_plain(cell[key]) for key in own), *tail])
+            second.setdefault(name, {**cell, **self.point, **start})
+        return [wave for wave in (first, second) if wave]
+
+    def _announce(self, waves: list[dict[str, Job]], folder: Path) -> None:
+        from divrec.storage import write_json
+
+        expected = [{"name": name, "kind": self._kind(name)} for wave in waves for name in wave]
+        write_json(folder / "sweep.json", {"name": folder.name, "expected": expected})
+        logger.info("Sweep %s: %d runs in %s", folder.name, len(expected), folder)
+
+    def _kind(self, name: str) -> str:
+        from divrec.schema import BASE, BASELINE, CONTROL, TRAINED
+
+        head = name.split("-")[0]
+        if head in self.baselines:
+            return BASELINE
+        return head if head in (BASE, CONTROL) else TRAINED
+
+    def _build_front(self, folder: Path) -> bool:
+        from divrec.errors import DivrecError
+        from divrec.run.front import build
+
+        tracker = self.config.logger.get("wandb")
+        try:
+            build(folder, None if tracker is None else (tracker.project, tracker.mode))
+        except DivrecError as error:
+            logger.error("The front could not be built: %s", error)
+            return False
+        return True
+
+
+def _texts(overrides: Mapping[str, Any] | None) -> Job:
+    return {key: str(value) for key, value in (overrides or {}).items()}
+
+
+def _arguments(name: str, job: Job) -> list[str]:
+    return [*(f"{key}={value}" for key, value in job.items()), f"hydra.job.name={name}", f"hydra.sweep.subdir={name}"]
+
+
+def _short(key: str) -> str:
+    return key.lstrip("+~").replace("/", ".").split(".")[-1]
+
+
+def _plain(value: str) -> str:
+    """A value as part of a folder's name: [gini,simpson] becomes gini+simpson."""
+    text = value.strip("[]").replace(",", "+").replace(" ", "")
+    return "".join(character if character.isalnum() or character in "+._" else "_" for character in text)
+
+
+def _failures(names: list[str], results: Sequence[JobReturn]) -> list[str]:
+    failed = []
+    for name, result in zip(names, results, strict=True):
+        if result.status != JobStatus.COMPLETED:
+            logger.error("%s failed: %s", name, result._return_value)
+            failed.append(name)
+    return failed

@@ -1,0 +1,99 @@
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from divrec.errors import ConfigError
+from divrec.models import AttentionUser, Frozen, Full, ItemTexts, MeanUser, TextEncoder, TwoTower
+
+WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
+TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
+
+
+def build(tiny_plm, cache, tuning, user=partial(AttentionUser, dropout=0.0), **recipe):
+    encoder = TextEncoder(str(tiny_plm))
+    return TwoTower(user, dim=8, hidden=16, **recipe)(encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1)
+
+
+def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batch):
+    output = build(tiny_plm, tmp_path, Frozen())(make_batch())
+    assert output.scores_QN.shape == (8, 60)
+    assert torch.allclose(output.scores_QN, output.users_QD @ output.items_ND.T)
+
+
+@pytest.mark.parametrize(
+    "user", [partial(AttentionUser, dropout=0.0, blocks=2, heads=2), partial(MeanUser, dropout=0.0)]
+)
+def test_what_comes_after_a_queried_moment_changes_nothing(user, tiny_plm, tmp_path, make_batch):
+    model, batch = build(tiny_plm, tmp_path, Frozen(), user).eval(), make_batch()
+    early = replace(batch, query_groups_Q=torch.zeros_like(batch.query_groups_Q))
+    later_items = batch.items_BL.clone()
+    later_items[:, 2:] = (later_items[:, 2:] + 7) % 60
+    changed = replace(early, items_BL=later_items)
+    assert torch.allclose(model(early).scores_QN, model(changed).scores_QN, atol=1e-6)
+    assert not torch.allclose(model(batch).scores_QN, model(replace(batch, items_BL=later_items)).scores_QN, atol=1e-4)
+
+
+def test_items_of_one_moment_are_interchangeable(tiny_plm, tmp_path, make_batch):
+    model, batch = build(tiny_plm, tmp_path, Frozen()).eval(), make_batch()
+    swapped = batch.items_BL[:, [1, 0, 3, 2, 4]]  # moments hold events (0, 1), (2, 3), (4)
+    assert torch.allclose(model(batch).scores_QN, model(replace(batch, items_BL=swapped)).scores_QN, atol=1e-5)
+
+
+def test_padding_changes_nothing(tiny_plm, tmp_path, make_batch):
+    model, batch = build(tiny_plm, tmp_path, Frozen()).eval(), make_batch()
+    pad = torch.nn.functional.pad
+    padded = replace(
+        batch,
+        items_BL=pad(batch.items_BL, (3, 0)),
+        groups_BL=pad(batch.groups_BL, (3, 0), value=-1),
+        events_BL=pad(batch.events_BL, (3, 0)),
+    )
+    assert torch.allclose(model(batch).scores_QN, model(padded).scores_QN, atol=1e-5)
+
+
+def test_full_tuning_sends_gradient_into_every_layer_of_the_language_model(tiny_plm, tmp_path, make_batch):
+    model = build(tiny_plm, tmp_path, Full(chunk=4))
+    model(make_batch()).scores_QN.square().sum().backward()
+    plm = model.item_tower.text_tower.plm
+    silent = [
+        name
+        for name, each in plm.named_parameters()
+        if "pooler" not in name and (each.grad is None or each.grad.abs().sum() == 0)
+    ]
+    # the key's bias shifts all scores of a softmax alike, so its gradient is zero by construction
+    assert [name for name in silent if "key.bias" not in name] == []
+
+
+def test_full_tuning_starts_where_the_frozen_vectors_are(tiny_plm, tmp_path):
+    model = build(tiny_plm, tmp_path, Full(chunk=4)).eval()
+    frozen = build(tiny_plm, tmp_path, Frozen())
+    with torch.no_grad():
+        assert torch.allclose(model.item_tower.text_tower(), frozen.item_tower.text_tower(), atol=1e-4)
+
+
+def test_a_frozen_language_model_is_not_saved_with_a_run(tiny_plm, tmp_path):
+    names = build(tiny_plm, tmp_path, Frozen()).state_dict()
+    assert names
+    assert not [name for name in names if "text_tower" in name]
+
+
+def test_without_an_id_embedding_items_of_one_text_score_alike(tiny_plm, tmp_path, make_batch):
+    scores = build(tiny_plm, tmp_path, Frozen(), id_embedding=False)(make_batch()).scores_QN
+    assert torch.allclose(scores[:, 0], scores[:, 25])
+    assert not torch.allclose(scores[:, 0], scores[:, 1])
+
+
+def test_evaluation_computes_the_item_table_once_and_training_forgets_it(tiny_plm, tmp_path, make_batch):
+    model, batch = build(tiny_plm, tmp_path, Frozen()).eval(), make_batch()
+    with torch.no_grad():
+        first = model(batch).items_ND
+        assert model(batch).items_ND is first
+        model.train().eval()
+        assert model(batch).items_ND is not first
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(ConfigError, match=r"user\.heads"):
+        AttentionUser(dim=10, heads=3)
