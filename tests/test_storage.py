@@ -8,7 +8,7 @@ from divrec.storage import replacing, write_json
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "file.txt"
-    with pytest.raises(RuntimeError, match="halfway"), replacing(target) as temporary:
+    with pytest.raises(RuntimeError, match="halfway"), replacing(target) as temporary:  # noqa: PT012 - the block is the point
         temporary.write_text("half")
         raise RuntimeError("halfway")
     assert list(tmp_path.rglob("*")) == [target.parent]

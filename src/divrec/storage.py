@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         temporary = holder / target.name
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 

