@@ -66,4 +66,4 @@ def test_whitening_keeps_no_more_components_than_the_texts_span():
 def test_items_with_one_text_share_one_vector(tiny_plm, tmp_path):
     texts = ItemTexts.encode(TextEncoder(str(tiny_plm)), TEXTS, tmp_path, width=4)
     assert len(texts.texts) == 5
-    assert torch.equal(texts.vectors_NW[0], texts.vectors_NW[5])
+    assert torch.equal(texts.item_vectors[0], texts.item_vectors[5])

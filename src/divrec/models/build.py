@@ -44,8 +44,8 @@ class ItemTexts:
         return cls(unique, text_of_item_N, whitening, vectors_TW)
 
     @property
-    def vectors_NW(self) -> Tensor:
-        """The frozen vector of every item."""
+    def item_vectors(self) -> Tensor:
+        """The frozen vector of every item, (N, W)."""
         return self.vectors_TW[self.text_of_item_N]
 
 

@@ -111,7 +111,7 @@ def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
         categories_NJ[place, : len(row)] = torch.as_tensor(row)
         weights_NJ[place, : len(row)] = 1 / len(row)
     return Catalogue(
-        vectors_ND=texts.vectors_NW,
+        vectors_ND=texts.item_vectors,
         categories_NJ=categories_NJ,
         category_weights_NJ=weights_NJ,
         category_count=len(data.manifest["category_names"]),

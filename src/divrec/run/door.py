@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def _number(config: DictConfig, key: str, least: float, whole: bool = False) -> None:
-    value = config[key]
-    kinds: Iterable[type] = (int,) if whole else (int, float)
-    fits = isinstance(value, tuple(kinds)) and not isinstance(value, bool) and least <= value < float("inf")
+    value: Any = config[key]
+    kinds = (int,) if whole else (int, float)
+    fits = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < float("inf")
     if not fits:
         kind = "a whole number" if whole else "a number"
         raise ConfigError(f"must be {kind} of at least {least}", where=key, got=value)
