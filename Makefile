@@ -4,9 +4,9 @@ PYTHON ?= python3
 PIP_ARGS ?=
 DATA ?= completejourney
 SWEEP ?= beta_x_loss
-# Further overrides for the command behind a target: make sweep ARGS="seed=1 group=again"
+# Further overrides for the command behind a target: make sweep ARGS="seed=1 hydra.sweep.dir=outputs/sweeps/again"
 ARGS ?=
-DIR ?= outputs/sweeps/$(SWEEP)
+DIR ?= outputs/sweeps/$(SWEEP)-$(DATA)
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -169,7 +169,8 @@ class BetaDivergence(Regularizer):
         """Mean over the rows."""
         reference_BC = self._mixed(self._reference_share(slate, batch))
         divergence_B = beta_divergence(self._mixed(self.slate_share(slate)), reference_BC, self.order)
-        scaled_B = divergence_B / self._largest(reference_BC)
+        # With a single category nothing can diverge: 0 / 0 without the floor.
+        scaled_B = divergence_B / self._largest(reference_BC).clamp(min=torch.finfo(divergence_B.dtype).eps)
         return scaled_B.mean() if self.direction == "toward" else (1 - scaled_B).mean()
 
     def _reference_share(self, slate: SoftSlate, batch: Batch) -> Tensor:

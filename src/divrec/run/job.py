@@ -132,8 +132,9 @@ def _settle(config: DictConfig, folder: Path) -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    if config.name is None:
-        config.name = folder.name
+    config.name = config.name or folder.name
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        config.group = config.group or folder.parent.name
 
 
 def _kind(config: DictConfig) -> str:

@@ -72,7 +72,7 @@ def log_front(folder: Path, project: str, mode: str = "offline") -> None:
         project: W&B project.
         mode: as in `WeightsAndBiases`.
     """
-    summary: dict[str, Any] = json.loads((folder / "front.json").read_text(encoding="utf-8"))
+    front: dict[str, Any] = json.loads((folder / "front.json").read_text(encoding="utf-8"))
     table = wandb.Table(dataframe=_plain(pd.read_csv(folder / "front.csv")))
     with wandb.init(
         project=project,
@@ -93,7 +93,7 @@ def log_front(folder: Path, project: str, mode: str = "offline") -> None:
                 )
         run.log({"front/picture": wandb.Image(str(folder / "front.png"))})
         run.log({"front/report": wandb.Html((folder / "report.html").read_text(encoding="utf-8"), inject=False)})
-        run.summary.update(_flat(summary))
+        run.summary.update(_summary(front))
 
 
 def _checked(mode: str) -> Any:  # noqa: ANN401 - wandb wants a Literal
@@ -117,13 +117,13 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{column: table[column].fillna("").astype(str) for column in text})
 
 
-def _flat(content: Any, prefix: str = "front") -> dict[str, float]:  # noqa: ANN401 - any JSON
-    if isinstance(content, bool) or content is None:
-        return {}
-    if isinstance(content, int | float):
-        return {prefix: float(content)}
-    if isinstance(content, dict):
-        return {
-            key: value for name, inner in content.items() for key, value in _flat(inner, f"{prefix}/{name}").items()
-        }
-    return {}
+def _summary(front: dict[str, Any]) -> dict[str, Any]:
+    """What a table of sweeps should show of one: the operating point and the front's two sizes for each measure."""
+    point = front["operating_point"]
+    flat: dict[str, Any] = {"front/headline": front["headline"], "front/operating_point": point["name"]}
+    for split, values in point["values"].items():
+        flat |= {f"front/operating_point/{split}/{name}": value for name, value in values.items()}
+    for size in ("mean_gain", "hypervolume"):
+        for measure, values in front[size].items():
+            flat |= {f"front/{size}/{split}/{measure}": value for split, value in values.items()}
+    return flat
