@@ -11,12 +11,13 @@ WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
 
 
+COUNTS = torch.arange(60)
 ATTENTION = partial(AttentionUser, dropout=0.0)
 
 
 def build(tiny_plm, cache, tuning, user=ATTENTION, **recipe):
     encoder = TextEncoder(str(tiny_plm))
-    return TwoTower(user, dim=8, hidden=16, **recipe)(encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1)
+    return TwoTower(user, dim=8, hidden=16, **recipe)(encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1, COUNTS)
 
 
 def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batch):
@@ -82,19 +83,30 @@ def test_a_frozen_language_model_is_not_saved_with_a_run(tiny_plm, tmp_path):
     assert not [name for name in names if "text_tower" in name]
 
 
+def test_before_training_scores_grow_with_popularity(tiny_plm, tmp_path, make_batch):
+    output = build(tiny_plm, tmp_path, Frozen())(make_batch())
+    together = torch.corrcoef(torch.stack([output.scores_QN.mean(0), (COUNTS + 1).float().log()]))
+    assert together[0, 1] > 0.8
+
+
 def test_without_an_id_embedding_items_of_one_text_score_alike(tiny_plm, tmp_path, make_batch):
-    scores = build(tiny_plm, tmp_path, Frozen(), id_embedding=False)(make_batch()).scores_QN
+    model = build(tiny_plm, tmp_path, Frozen(), id_embedding=False, popularity_bias=False)
+    scores = model(make_batch()).scores_QN
     assert torch.allclose(scores[:, 0], scores[:, 25])
     assert not torch.allclose(scores[:, 0], scores[:, 1])
 
 
 def test_evaluation_computes_the_item_table_once_and_training_forgets_it(tiny_plm, tmp_path, make_batch):
     model, batch = build(tiny_plm, tmp_path, Frozen()).eval(), make_batch()
+    computed = []
+    model.item_tower.register_forward_hook(lambda *_: computed.append(1))
     with torch.no_grad():
-        first = model(batch).items_ND
-        assert model(batch).items_ND is first
+        model(batch)
+        model(batch)
+        assert len(computed) == 1
         model.train().eval()
-        assert model(batch).items_ND is not first
+        model(batch)
+    assert len(computed) == 2
 
 
 def test_heads_must_divide_the_width():

@@ -57,15 +57,35 @@ class TwoTower:
         dim: width of item and user vectors.
         hidden: width of the text projection's hidden layer.
         id_embedding: whether each item has a vector of its own beside its text.
+        popularity_bias: whether each item has a score for everybody, trained from the logarithm of its training
+            events; the vectors then have only taste to explain.
     """
 
     def __init__(
-        self, user: Callable[..., nn.Module], dim: int = 64, hidden: int = 128, id_embedding: bool = True
+        self,
+        user: Callable[..., nn.Module],
+        dim: int = 64,
+        hidden: int = 128,
+        id_embedding: bool = True,
+        popularity_bias: bool = True,
     ) -> None:
-        self.user, self.dim, self.hidden, self.id_embedding = user, dim, hidden, id_embedding
+        self.user, self.dim, self.hidden = user, dim, hidden
+        self.id_embedding, self.popularity_bias = id_embedding, popularity_bias
 
-    def __call__(self, encoder: TextEncoder, tuning: Tuning, texts: ItemTexts, event_kinds: int) -> Recommender:
-        """Build the recommender with fresh weights."""
+    def __call__(
+        self, encoder: TextEncoder, tuning: Tuning, texts: ItemTexts, event_kinds: int, counts_N: Tensor
+    ) -> Recommender:
+        """Build the recommender with fresh weights.
+
+        Args:
+            encoder: the language model.
+            tuning: how far it is trained along.
+            texts: the catalogue's texts.
+            event_kinds: number of event kinds.
+            counts_N: training events of each item.
+        """
         tower = tuning(encoder, texts.texts, texts.whitening, texts.vectors_TW)
         items = ItemTower(tower, texts.text_of_item_N, texts.whitening.width, self.dim, self.hidden, self.id_embedding)
-        return Recommender(items, self.user(dim=self.dim, event_kinds=event_kinds))
+        logarithm_N = (counts_N.float() + 1).log()
+        bias_N = logarithm_N - logarithm_N.mean() if self.popularity_bias else None
+        return Recommender(items, self.user(dim=self.dim, event_kinds=event_kinds), bias_N)

@@ -58,17 +58,25 @@ class Recommender(nn.Module):
     Args:
         item_tower: gives all item vectors (N, D).
         user: (items_ND, batch) -> user vectors (Q, D).
+        bias_N: start of a trained score that every item has for everybody, or None for no such score. It enters as one
+            more dimension, in which every user vector is 1, so that a score stays a dot product.
     """
 
-    def __init__(self, item_tower: ItemTower, user: Callable[[Tensor, Batch], Tensor]) -> None:
+    def __init__(
+        self, item_tower: ItemTower, user: Callable[[Tensor, Batch], Tensor], bias_N: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.item_tower, self.user = item_tower, user
+        self.bias_N = None if bias_N is None else nn.Parameter(bias_N.clone())
         self._table_ND: Tensor | None = None
 
     def forward(self, batch: Batch) -> ModelOutput:
         """Scores of all items for every query."""
         items_ND = self._items()
         users_QD = self.user(items_ND, batch)
+        if self.bias_N is not None:
+            items_ND = torch.cat([items_ND, self.bias_N.unsqueeze(-1)], dim=-1)
+            users_QD = torch.cat([users_QD, torch.ones_like(users_QD[:, :1])], dim=-1)
         return ModelOutput(users_QD @ items_ND.T, users_QD, items_ND)
 
     def train(self, mode: bool = True) -> Recommender:

@@ -126,7 +126,8 @@ def _model(
     if isinstance(recipe, Baseline):
         recipe.fit(data.train, catalogue)
         return recipe
-    model = call(recipe, "model or user", encoder, build(config.tuning), texts, len(data.manifest["event_kinds"]))
+    kinds = len(data.manifest["event_kinds"])
+    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N)
     if not isinstance(model, nn.Module):
         raise ConfigError("builds no module", where="model", got=type(model).__name__)
     return model

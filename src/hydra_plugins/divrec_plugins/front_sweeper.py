@@ -96,7 +96,7 @@ class FrontSweeper(BasicSweeper):
                 first.setdefault(base_name, {**cell, **self.base})
             for model in self.baselines:
                 first.setdefault("-".join([model, *tail]), {**cell, **self.base, "model": model})
-            neutral = {key: value for key, value in self.base.items() if key not in self.point}
+            neutral = {key: value for key, value in self.base.items() if key in cell and key not in self.point}
             second.setdefault("-".join(["control", *tail]), {**cell, **neutral, **self.point, **self.control, **start})
             name = "-".join([*(_plain(cell[key]) for key in own), *tail])
             second.setdefault(name, {**cell, **self.point, **start})
