@@ -1,0 +1,222 @@
+"""The sweeper's plan: waves, names and overrides of a grid, without a training behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext
+from hydra.utils import instantiate
+
+from divrec.run.door import CONF
+
+
+@dataclass
+class Recorder:
+    """A launcher that trains nothing and remembers what it was asked for."""
+
+    waves: list[list[dict[str, str]]] = field(default_factory=list)
+    failing: str = "nothing"
+
+    def launch(self, jobs: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        assert initial_job_idx == sum(map(len, self.waves))
+        self.waves.append([dict(text.split("=", 1) for text in job) for job in jobs])
+        results = []
+        for job in self.waves[-1]:
+            failed = job["hydra.job.name"] == self.failing
+            returned = JobReturn(status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
+            returned.return_value = ValueError("no luck") if failed else None
+            results.append(returned)
+        return results
+
+    @property
+    def by_name(self) -> dict[str, dict[str, str]]:
+        return {job["hydra.job.name"]: job for wave in self.waves for job in wave}
+
+    @property
+    def names(self) -> list[list[str]]:
+        return [[job["hydra.job.name"] for job in wave] for wave in self.waves]
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch) -> Iterator:
+    """Runs the sweeper on a grid; gives its launcher."""
+    fronts = []
+    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: fronts.append((folder, wandb)))
+    with initialize_config_dir(CONF, version_base="1.3"):
+
+        def planned(
+            *grid: str,
+            sweep: str = "beta_x_loss",
+            settings: tuple[str, ...] = (),
+            launcher: Recorder | None = None,
+        ) -> Recorder:
+            overrides = [f"+sweep={sweep}", f"hydra.sweep.dir={tmp_path}/sweep"]
+            overrides += ["hydra.job.num=0", "hydra.job.id=0", "hydra.runtime.output_dir=x", *settings]
+            config = compose("train", overrides=overrides, return_hydra_config=True)
+            sweeper = instantiate(config.hydra.sweeper)
+            loader = GlobalHydra.instance().config_loader()
+            sweeper.setup(
+                config=config,
+                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+                task_function=lambda _: None,
+            )
+            sweeper.launcher = launcher or Recorder()
+            sweeper.validate_batch_is_legal = lambda batch: None  # composes every job: tests/run/test_sweep.py does
+            try:
+                sweeper.sweep(list(grid))
+            finally:
+                sweeper.launcher.fronts = list(fronts)
+            return sweeper.launcher
+
+        yield planned
+
+
+def test_a_grid_over_diversity_and_beta_has_one_base_and_one_control(plan):
+    launched = plan("diversity=simpson,gini", "beta=0.1,1")
+    assert launched.names == [
+        ["base", "random", "popular", "item_knn"],
+        ["control", "simpson-0.1", "simpson-1", "gini-0.1", "gini-1"],
+    ]
+
+
+def test_the_file_alone_asks_for_fourteen_runs_and_more(plan):
+    names = [name for wave in plan().names for name in wave]
+    assert len(names) >= 14
+    assert len(set(names)) == len(names)
+    heads = {name.rsplit("-", 1)[0] for name in names if "-" in name}
+    assert heads == {"gini_overlap", "simpson", "beta_divergence", "gini"}
+
+
+@pytest.mark.parametrize("sweep", sorted(path.stem for path in Path(CONF, "sweep").glob("*.yaml")))
+def test_every_job_of_a_sweep_on_disk_composes(sweep, plan):
+    jobs = plan(sweep=sweep).by_name
+    assert len(jobs) > 5
+    for job in jobs.values():
+        overrides = [f"{key}={value}" for key, value in job.items() if not key.startswith("hydra.")]
+        config = compose("train", overrides=[f"+sweep={sweep}", *overrides])
+        assert bool(config.diversity) == (config.beta > 0)
+
+
+def test_a_base_is_the_point_with_the_base_overrides(plan):
+    jobs = plan("diversity=simpson,gini", "beta=0.1,1", "seed=3").by_name
+    wanted = {"diversity": "none", "beta": "0", "schedule": "converge", "seed": "3"}
+    assert {key: jobs["base"][key] for key in wanted} == wanted
+    assert "init_from" not in jobs["base"]
+    assert jobs["popular"]["model"] == "popular"
+    assert jobs["popular"]["beta"] == "0"
+
+
+def test_points_and_their_control_differ_in_the_grid_alone(plan, tmp_path):
+    jobs = plan("diversity=simpson,gini", "beta=0.1,1").by_name
+    point, control = jobs["gini-0.1"], jobs["control"]
+    assert point["init_from"] == control["init_from"] == f'"{tmp_path}/sweep/base"'
+    assert point["schedule"] == control["schedule"] == "finetune"
+    assert (point["diversity"], point["beta"]) == ("gini", "0.1")
+    assert (control["diversity"], control["beta"], control["rerank"]) == ("none", "0", "mmr")
+    assert "rerank" not in point
+    ignored = {"diversity", "beta", "rerank", "hydra.job.name", "hydra.sweep.subdir"}
+    assert {key: point[key] for key in point.keys() - ignored} == {
+        key: control[key] for key in control.keys() - ignored
+    }
+    assert all(job["hydra.sweep.subdir"] == name for name, job in jobs.items())
+
+
+def test_what_only_a_base_has_does_not_reach_the_control(plan):
+    jobs = plan("diversity=simpson,gini", "beta=0.1,1", settings=("+hydra.sweeper.base.threads=2",)).by_name
+    assert jobs["base"]["threads"] == "2"
+    assert "threads" not in jobs["control"]
+    assert "threads" not in jobs["gini-0.1"]
+
+
+def test_seeds_get_a_base_a_control_and_baselines_each(plan, tmp_path):
+    launched = plan("diversity=simpson,gini", "beta=1", "seed=0,1")
+    assert set(launched.names[0]) == {
+        f"{kind}-seed{seed}" for kind in ("base", "random", "popular", "item_knn") for seed in (0, 1)
+    }
+    second = set(launched.names[1])
+    assert {"control-seed0", "control-seed1"} < second
+    assert len(second) == 2 + 4
+    for seed in "01":
+        point = next(job for name, job in launched.by_name.items() if name.startswith("gini") and name.endswith(seed))
+        assert point["init_from"] == f'"{tmp_path}/sweep/base-seed{seed}"'
+        assert point["seed"] == seed
+
+
+def test_task_losses_get_a_base_each(plan):
+    launched = plan("task=bce,mse", "diversity=gini,simpson", "beta=1,2")
+    assert {"base-taskbce", "base-taskmse"} < set(launched.names[0])
+    assert {"control-taskbce", "control-taskmse"} < set(launched.names[1])
+    assert len(launched.names[1]) == 2 + 8
+
+
+def test_two_regularizers_at_once_are_one_point(plan):
+    jobs = plan("diversity=gini,[gini,beta_divergence]", "beta=0.3,1").by_name
+    assert jobs["gini+beta_divergence-0.3"]["diversity"] == "[gini,beta_divergence]"
+    assert set(jobs) >= {"gini-0.3", "gini-1", "gini+beta_divergence-0.3", "gini+beta_divergence-1"}
+
+
+def test_without_a_base_every_point_trains_from_scratch(plan):
+    launched = plan("diversity=gini,simpson", "beta=1,2", settings=("hydra.sweeper.from_base=false",))
+    assert launched.names == [
+        ["random", "popular", "item_knn"],
+        ["control", "gini-1", "gini-2", "simpson-1", "simpson-2"],
+    ]
+    assert not any("init_from" in job for job in launched.by_name.values())
+    bare = ("hydra.sweeper.from_base=false", "hydra.sweeper.baselines=[]")
+    assert plan("diversity=gini,simpson", "beta=1,2", settings=bare).names == [
+        ["control", "gini-1", "gini-2", "simpson-1", "simpson-2"]
+    ]
+
+
+def test_the_command_line_wins_over_the_file(plan):
+    names = plan("beta=7,8").names[1]
+    assert "gini-7" in names
+    assert "gini-0.1" not in names
+
+
+def test_sweep_json_names_every_run_with_its_kind(plan, tmp_path):
+    launched = plan("diversity=gini,simpson", "beta=1,2")
+    content = json.loads((tmp_path / "sweep" / "sweep.json").read_text(encoding="utf-8"))
+    assert content["name"] == "sweep"
+    assert [point["name"] for point in content["expected"]] == [name for wave in launched.names for name in wave]
+    kinds = {point["name"]: point["kind"] for point in content["expected"]}
+    assert kinds["base"] == "base"
+    assert kinds["control"] == "control"
+    assert kinds["item_knn"] == "baseline"
+    assert kinds["gini-1"] == "trained"
+    assert (tmp_path / "sweep" / "multirun.yaml").is_file()
+
+
+def test_the_front_is_built_once_and_logged_where_the_runs_are(plan, tmp_path):
+    assert plan("beta=1,2").fronts == [(tmp_path / "sweep", ("divrec", "offline"))]
+    assert plan("beta=1,2", settings=("logger=none",)).fronts[-1] == (tmp_path / "sweep", None)
+
+
+def test_a_failed_run_stops_no_other_and_the_exit_code_tells(plan):
+    launcher = Recorder(failing="gini-1")
+    with pytest.raises(SystemExit) as leaving:
+        plan("diversity=gini,simpson", "beta=1,2", launcher=launcher)
+    assert leaving.value.code == 1
+    assert len(launcher.waves) == 2
+    assert launcher.fronts
+
+
+def test_an_interrupted_sweep_still_has_its_front(plan):
+    class Interrupted(Recorder):
+        def launch(self, jobs, initial_job_idx):
+            if self.waves:
+                raise KeyboardInterrupt
+            return super().launch(jobs, initial_job_idx)
+
+    launcher = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        plan("beta=1,2", launcher=launcher)
+    assert len(launcher.fronts) == 1

@@ -1,0 +1,172 @@
+"""One run through the real command: its folder, resuming, repeating, starting from another's weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from divrec.analysis import read_record
+from divrec.run.evaluate import main as evaluate
+from run.command import command
+from run.tiny import record_of, same_files, without_times
+
+POINT = ("beta=1", "diversity=[simpson,gini]", "schedule.validate_every=null", "schedule.patience=null")
+
+
+@pytest.fixture
+def point(tiny_shop, tmp_path):
+    folder = tmp_path / "point"
+    assert tiny_shop.train(folder, *POINT).code == 0
+    return folder
+
+
+def changes(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != "run.log"}
+
+
+def test_a_run_leaves_its_record_values_lists_weights_and_config(point):
+    assert {path.name for path in point.iterdir()} == {
+        ".hydra",
+        "record.json",
+        "users.parquet",
+        "slates.parquet",
+        "model",
+        "run.log",
+    }
+    record = read_record(point)
+    assert (record.kind, record.name, record.seed) == ("trained", "point", 0)
+    assert record.objective["diversity"] == {"simpson": 1.0, "gini": 1.0}
+    assert set(record.objective["ratio"]) == {"simpson", "gini"}
+    assert all(ratio > 0 for ratio in record.objective["ratio"].values())
+    assert record.cost["steps"] == 4
+    assert record.cost["peak_memory_mb"] > 0
+    assert 0 < record.model["trainable"] <= record.model["parameters"]
+    assert record.config["beta"] == 1
+    assert "hydra" not in record.config
+    for split in ("validation", "test"):
+        users = pd.read_parquet(point / "users.parquet").query("split == @split")
+        assert record.metrics[split]["ndcg@10"] == pytest.approx(users["ndcg@10"].mean(), abs=1e-6)
+        slates = pd.read_parquet(point / "slates.parquet").query("split == @split")
+        assert set(slates.user_id) == set(users.user_id)
+        assert (slates.groupby("user_id")["rank"].max() == 10).all()
+        shown = slates.item_id.nunique() / record.data["items"]
+        assert record.metrics[split]["coverage@10"] == pytest.approx(shown, abs=1e-6)
+
+
+def test_a_finished_run_is_not_trained_again(point, tiny_shop):
+    before = changes(point)
+    answer = tiny_shop.train(point, *POINT)
+    assert answer.code == 0
+    assert "finished before" in answer.text
+    assert "training up to" not in answer.text
+    assert {path: time for path, time in changes(point).items() if ".hydra" not in path.parts} == {
+        path: time for path, time in before.items() if ".hydra" not in path.parts
+    }
+
+
+def test_a_finished_run_is_not_trained_again_for_what_decides_no_number(point, tiny_shop):
+    answer = tiny_shop.train(point, *POINT, "trainer.log_every_n_steps=1", "name=other", logger="csv")
+    assert "finished before" in answer.text
+    assert not (point / "csv").exists()
+
+
+def test_two_runs_of_one_point_are_equal_but_for_times(point, tiny_shop, tmp_path):
+    again = tmp_path / "again"
+    tiny_shop.train(again, *POINT)
+    one, other = record_of(point), record_of(again)
+    assert without_times(one) == without_times(other)
+    assert same_files(point, again)
+    weights = [load_file(folder / "model" / "model.safetensors") for folder in (point, again)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def test_another_seed_gives_another_run(point, tiny_shop, tmp_path):
+    other = tmp_path / "other"
+    tiny_shop.train(other, *POINT, "seed=1")
+    assert record_of(other)["identity"] != record_of(point)["identity"]
+    assert not same_files(point, other)
+
+
+def test_beta_zero_with_and_without_a_regularizer_delivers_the_same(tiny_shop, tmp_path):
+    plain, with_regularizer = tmp_path / "plain", tmp_path / "with"
+    tiny_shop.train(plain)
+    tiny_shop.train(with_regularizer, "diversity=[simpson,gini,beta_divergence,gini_overlap]")
+    assert same_files(plain, with_regularizer)
+    assert record_of(plain)["metrics"] == record_of(with_regularizer)["metrics"]
+
+
+def test_a_run_starts_from_the_weights_of_another(point, tiny_shop, tmp_path):
+    still = tmp_path / "still"
+    answer = tiny_shop.train(still, f"init_from={point}", "schedule.learning_rate=1e-12")
+    assert answer.code == 0
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (point, still))
+    assert all(np.allclose(one[name], other[name], atol=1e-6) for name in one)
+    assert record_of(still)["identity"] != record_of(point)["identity"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind"),
+    [
+        ((), "base"),
+        (("schedule.patience=null",), "control"),
+        (("schedule.patience=null", "diversity=simpson"), "control"),
+        (("beta=1", "diversity=simpson", "schedule.patience=null"), "trained"),
+        (("model=popular",), "baseline"),
+    ],
+)
+def test_the_kind_of_a_run_follows_from_its_config(overrides, kind, tiny_shop, tmp_path):
+    assert tiny_shop.train(tmp_path / "run", *overrides).code == 0
+    record = record_of(tmp_path / "run")
+    assert record["kind"] == kind
+    assert record["config"]["kind"] == kind
+
+
+def test_a_baseline_has_neither_language_model_nor_objective(tiny_shop, tmp_path):
+    tiny_shop.train(tmp_path / "knn", "model=item_knn")
+    record = record_of(tmp_path / "knn")
+    assert record["model"] == {"encoder": "", "parameters": 0, "trainable": 0}
+    assert record["objective"] == {}
+    assert record["cost"]["steps"] == 0
+
+
+def test_rerankers_add_points_without_weights(tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    tiny_shop.train(folder, "rerank=mmr", "rerank.mmr.diversity=[0.3,0.7]")
+    names = sorted(path.name for path in (folder / "points").iterdir())
+    assert names == ["mmr-0.3", "mmr-0.7"]
+    for name, strength in zip(names, (0.3, 0.7), strict=True):
+        derived = read_record(folder / "points" / name)
+        assert derived.name == f"run/{name}"
+        assert derived.rerank == {"name": "mmr", "diversity": strength}
+        assert not list((folder / "points" / name).rglob("*.safetensors"))
+    own, strong = read_record(folder), read_record(folder / "points" / "mmr-0.7")
+    assert strong.metrics["test"]["ilad@10"] > own.metrics["test"]["ilad@10"]
+
+
+def test_re_ranking_later_gives_what_re_ranking_at_once_gave(tiny_shop, tmp_path):
+    at_once, later = tmp_path / "at_once", tmp_path / "later"
+    tiny_shop.train(at_once, "rerank=mmr", "rerank.mmr.diversity=[0.5]")
+    tiny_shop.train(later)
+    answer = command(evaluate, f"run={later}", "rerank.mmr.diversity=[0.5]")
+    assert answer.code == 0
+    assert "added mmr-0.5" in answer.text
+    assert same_files(at_once / "points" / "mmr-0.5", later / "points" / "mmr-0.5")
+    before = changes(later / "points")
+    assert command(evaluate, f"run={later}", "rerank.mmr.diversity=[0.5]").code == 0
+    assert changes(later / "points") == before
+
+
+def test_a_run_that_breaks_off_leaves_no_record(tiny_shop, tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("divrec.run.job.write_point", broken)
+    answer = tiny_shop.train(tmp_path / "run")
+    assert answer.code != 0
+    assert not (tmp_path / "run" / "record.json").exists()
+    monkeypatch.undo()
+    assert tiny_shop.train(tmp_path / "run").code == 0, "starting again finishes it"
+    assert (tmp_path / "run" / "record.json").exists()

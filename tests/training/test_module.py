@@ -1,0 +1,111 @@
+"""The module: what it logs, what it optimizes, when it measures the gradient ratios."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from divrec.objectives import ExposureGini, Simpson
+from divrec.training import Schedule, fit
+
+STEPS = Schedule(steps=5, learning_rate=0.05)
+BOTH = {"simpson": Simpson, "gini": ExposureGini}
+MONITOR = "validation/ndcg@5"
+
+
+class Log:
+    """A logger that keeps everything."""
+
+    def __new__(cls):
+        from pytorch_lightning.loggers.logger import DummyLogger
+
+        class Kept(DummyLogger):
+            rows: list = []  # noqa: RUF012
+
+            def log_metrics(self, metrics, step=None):
+                self.rows.append((step, dict(metrics)))
+
+        kept = Kept()
+        kept.rows = []
+        return kept
+
+
+def weights_after(module, data, trainer):
+    torch.manual_seed(0)
+    fit(module, data, trainer, [], MONITOR, show_bar=False)
+    return {name: tensor.clone() for name, tensor in module.model.state_dict().items()}
+
+
+def test_beta_zero_trains_the_same_weights_with_and_without_a_regularizer(make_module, data, trainer):
+    plain = weights_after(make_module(STEPS), data, trainer)
+    with_regularizers = weights_after(make_module(STEPS, BOTH), data, trainer)
+    start = make_module(STEPS).model.state_dict()
+    assert all(torch.equal(plain[name], with_regularizers[name]) for name in plain)
+    assert not torch.equal(plain["popularity"], start["popularity"]), "it has learned something"
+
+
+@pytest.mark.parametrize("scale", ["gradient", "raw"])
+def test_beta_above_zero_trains_other_weights(scale, make_module, data, trainer):
+    plain = weights_after(make_module(STEPS), data, trainer)
+    pulled = weights_after(make_module(STEPS, BOTH, 1.0, scale), data, trainer)
+    assert not torch.equal(plain["popularity"], pulled["popularity"])
+
+
+def test_every_term_and_every_metric_is_logged_under_its_name(make_module, data, trainer):
+    log = Log()
+    fit(make_module(STEPS, BOTH, 1.0), data, trainer, [log], MONITOR, show_bar=False)
+    names = {name for _, row in log.rows for name in row}
+    assert {"loss/task", "loss/total", "loss/diversity/simpson", "loss/diversity/gini"} <= names
+    assert {"ratio/simpson", "ratio/gini"} <= names
+    assert {MONITOR, "validation/coverage@5", "validation/gini@5"} <= names
+    for _, row in log.rows:
+        if "loss/total" in row:
+            assert row["loss/total"] > row["loss/task"]
+
+
+def test_the_ratios_are_measured_before_the_first_step_and_only_where_they_matter(make_module, data, trainer):
+    for beta, scale, measured in ((1.0, "gradient", True), (1.0, "raw", False), (0.0, "gradient", False)):
+        module = make_module(STEPS, BOTH, beta, scale)
+        fit(module, data, trainer, [], MONITOR, show_bar=False)
+        ratios = list(module.objective.ratio_by_name.values())
+        assert (ratios != [1.0, 1.0]) == measured
+        assert all(ratio > 0 for ratio in ratios)
+
+
+def test_measuring_the_ratios_moves_no_weight_and_draws_no_batch(make_module, data, trainer):
+    """With a weight of 0 the regularizer pulls nothing: the training must be that of the task alone."""
+    module = make_module(STEPS, BOTH, 1.0)
+    for regularizer in module.objective.regularizers.values():
+        regularizer.weight = 0.0
+    plain = weights_after(make_module(STEPS), data, trainer)
+    weightless = weights_after(module, data, trainer)
+    assert all(torch.allclose(plain[name], weightless[name], atol=1e-6) for name in plain)
+
+
+def test_matrices_decay_and_vectors_do_not(make_module):
+    configured = make_module(STEPS).configure_optimizers()
+    groups = configured["optimizer"].param_groups
+    assert [group["weight_decay"] for group in groups] == [0.01, 0.0]
+    assert [parameter.ndim for group in groups for parameter in group["params"]] == [2, 1]
+    assert configured["lr_scheduler"]["interval"] == "step"
+
+
+def test_frozen_parameters_stay_out_of_the_optimizer(make_module):
+    module = make_module(STEPS)
+    module.model.next_item.requires_grad_(False)
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    assert [parameter is module.model.popularity for group in groups for parameter in group["params"]] == [True]
+
+
+def test_validation_measures_the_lists_that_are_delivered(make_module, data, trainer, shop_catalogue):
+    from divrec.evaluation import AS_RANKED, Protocol, evaluate
+    from divrec.metrics import SlateMetrics
+
+    module, log = make_module(STEPS), Log()
+    fit(module, data, trainer, [log], MONITOR, show_bar=False)
+    last = next(row for _, row in reversed(log.rows) if MONITOR in row)
+    protocol = Protocol(lambda catalogue: SlateMetrics(catalogue, 5), 5, 5, True, module.tie_order_N)
+    ids = [str(item) for item in range(shop_catalogue.size)]
+    found = evaluate(module.model, {"validation": data.val_dataloader()}, shop_catalogue, ids, protocol)
+    for name, value in found[AS_RANKED].metrics["validation"].items():
+        assert last[f"validation/{name}"] == pytest.approx(value, abs=1e-5), name
