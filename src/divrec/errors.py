@@ -1,5 +1,7 @@
 """The errors a user can cause. Each message says what was wrong, where, what came, and how to mend it."""
 
+import math
+
 
 class DivrecError(Exception):
     """Base class: shown to the user as one message, without a traceback.
@@ -35,6 +37,29 @@ class ConfigError(DivrecError):
 
 class RecordError(DivrecError):
     """A record on disk is missing, broken or of another schema."""
+
+
+def check_number(
+    where: str, value: object, *, least: float | None = None, above: float | None = None, whole: bool = False
+) -> None:
+    """Refuse a configured value that is no number of the kind that is needed.
+
+    Args:
+        where: the config key.
+        value: what was configured.
+        least: smallest number allowed.
+        above: number that has to be exceeded.
+        whole: whether fractions are refused.
+
+    Raises:
+        ConfigError: the value is no finite number, too small, or a fraction.
+    """
+    kind = "a whole number" if whole else "a number"
+    numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if numeric and math.isfinite(value) and (least is None or value >= least) and (above is None or value > above):  # type: ignore[arg-type, operator]
+        return
+    bound = f" of at least {least:g}" if least is not None else f" above {above:g}" if above is not None else ""
+    raise ConfigError(f"must be {kind}{bound}", where=where, got=value)
 
 
 def _rebuild(kind: type[DivrecError], what: str, where: str | None, got: object, mend: str | None) -> DivrecError:

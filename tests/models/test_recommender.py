@@ -12,12 +12,15 @@ TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
 
 
 COUNTS = torch.arange(60)
-ATTENTION = partial(AttentionUser, dropout=0.0)
+ATTENTION = partial(AttentionUser, dropout=0.0, output_gain=1.0)
+LAST = partial(AttentionUser, dropout=0.0, output_gain=1.0, pooling="last")
 
 
 def build(tiny_plm, cache, tuning, user=ATTENTION, **recipe):
     encoder = TextEncoder(str(tiny_plm))
-    return TwoTower(user, dim=8, hidden=16, **recipe)(encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1, COUNTS)
+    return TwoTower(user, dim=8, hidden=16, **recipe)(
+        encoder, tuning, ItemTexts.encode(encoder, TEXTS, cache, 8), 1, COUNTS
+    )
 
 
 def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batch):
@@ -27,7 +30,13 @@ def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batc
 
 
 @pytest.mark.parametrize(
-    "user", [partial(AttentionUser, dropout=0.0, blocks=2, heads=2), partial(MeanUser, dropout=0.0)]
+    "user",
+    [
+        partial(ATTENTION, blocks=2, heads=2),
+        partial(AttentionUser, dropout=0.0, pooling="last"),
+        partial(MeanUser, dropout=0.0),
+        LAST,
+    ],
 )
 def test_what_comes_after_a_queried_moment_changes_nothing(user, tiny_plm, tmp_path, make_batch):
     model, batch = build(tiny_plm, tmp_path, Frozen(), user).eval(), make_batch()

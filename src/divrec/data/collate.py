@@ -16,7 +16,7 @@ from torch import Tensor
 
 from divrec.batch import Batch
 from divrec.data.histories import Histories, Numbers, spread
-from divrec.errors import ConfigError
+from divrec.errors import check_number
 
 _DAY = 86_400
 
@@ -42,12 +42,9 @@ class Collation:
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
-        if self.history_length < 1:
-            raise ConfigError("must be at least 1", where="data.history_length", got=self.history_length)
-        if self.half_life_days is not None and not self.half_life_days > 0:
-            raise ConfigError(
-                "must be above 0", where="data.half_life_days", got=self.half_life_days, mend="Give null for no decay."
-            )
+        check_number("data.history_length", self.history_length, least=1, whole=True)
+        if self.half_life_days is not None:
+            check_number("data.half_life_days", self.half_life_days, above=0)
 
 
 @dataclass(frozen=True)

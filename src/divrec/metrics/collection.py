@@ -73,6 +73,11 @@ class SlateMetrics(nn.Module):
             self.vectors_ND, self.categories_NJ, self.category_weights_NJ, self.category_count, self.counts_N
         )
 
+    @property
+    def names(self) -> list[str]:
+        """Names of all values that `compute` gives."""
+        return [*(name for name, _ in self._means()), *self.shown]
+
     @torch.no_grad()
     def update(self, ranking: Ranking, slate: Slate, seen_BS: Tensor, history_BS: Tensor) -> dict[str, Tensor]:
         """Add a batch of users.

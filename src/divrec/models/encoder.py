@@ -57,6 +57,8 @@ class TextEncoder:
     """
 
     def __init__(self, model: str, max_tokens: int = 64, batch_size: int = 32, revision: str = "main") -> None:
+        if not isinstance(model, str) or not model:
+            raise ConfigError("needs a folder or a hub id", where="encoder.model", got=model)
         self.model, self.revision = model, revision
         self.max_tokens, self.batch_size = max_tokens, batch_size
         self._loaded: tuple[Any, PreTrainedTokenizerBase] | None = None
@@ -83,12 +85,7 @@ class TextEncoder:
                 tokenizer = AutoTokenizer.from_pretrained(self.model, revision=self.revision)
                 model = AutoModel.from_pretrained(self.model, revision=self.revision, use_safetensors=True)
             except (OSError, ValueError) as error:
-                raise ConfigError(
-                    f"the language model cannot be loaded ({str(error).splitlines()[0]})",
-                    where="encoder.model",
-                    got=self.model,
-                    mend="Give a folder with config.json and model.safetensors, or a hub id within reach.",
-                ) from error
+                raise self._out_of_reach(error) from error
             self._loaded = model.eval(), tokenizer
         return self._loaded
 
@@ -125,6 +122,14 @@ class TextEncoder:
                 save_file({"vectors": vectors_TD}, temporary)
         return load_file(target)["vectors"]
 
+    def _out_of_reach(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"the language model cannot be loaded ({str(error).splitlines()[0]})",
+            where="encoder.model",
+            got=self.model,
+            mend="Give a folder with config.json and model.safetensors, or a hub id within reach.",
+        )
+
     def _digest(self, texts: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
         for part in (self._weights_identity(), str(self.max_tokens), *texts):
@@ -137,7 +142,11 @@ class TextEncoder:
         if not folder.is_dir():
             from transformers import AutoConfig
 
-            return f"{self.model}@{AutoConfig.from_pretrained(self.model, revision=self.revision)._commit_hash}"
+            try:
+                config = AutoConfig.from_pretrained(self.model, revision=self.revision)
+            except (OSError, ValueError) as error:
+                raise self._out_of_reach(error) from error
+            return f"{self.model}@{config._commit_hash}"
         digest = hashlib.blake2b(digest_size=16)
         for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
             digest.update(file.name.encode())

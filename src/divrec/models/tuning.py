@@ -78,6 +78,7 @@ class _LiveEncoder(nn.Module):
     def __init__(self, encoder: TextEncoder, texts: Sequence[str], whitening: Whitening, chunk: int) -> None:
         super().__init__()
         self.plm, _ = encoder.load()
+        self.plm.train()  # with its dropout; Lightning keeps the mode it finds
         self.whitening = whitening
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         self.register_buffer("restore_T", torch.tensor(order).argsort(), persistent=False)

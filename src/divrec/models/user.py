@@ -5,11 +5,13 @@ Shapes: B rows, L history length, Q queries, D dimension, H heads.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from divrec.batch import Batch
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 
 
 class AttentionUser(nn.Module):
@@ -17,7 +19,7 @@ class AttentionUser(nn.Module):
 
     An event attends to events of the same or an earlier moment; position enters as a learned bias for the distance in
     moments, so that the items of one basket are interchangeable and any moment of a window can be queried. The user
-    vector is the mean over the events of the last moment that a query sees.
+    vector is a mean over the events that a query sees.
 
     Args:
         dim: width of item and user vectors D.
@@ -27,6 +29,10 @@ class AttentionUser(nn.Module):
         input_scale: multiplies the item vectors at the input; the recipe this follows uses 8.
         max_distance: distances in moments from here on share one bias.
         event_kinds: number of event kinds, each with a learned vector added to its events.
+        pooling: `last` averages the events of the last moment that a query sees (the next click), `all` those of the
+            whole window (the next weeks).
+        output_gain: length at which user vectors start, in units of sqrt(D). A small one lets taste grow from the
+            popularity score; with 1 and small data, taste is noise before it is learned.
     """
 
     def __init__(
@@ -38,17 +44,23 @@ class AttentionUser(nn.Module):
         input_scale: float = 8.0,
         max_distance: int = 64,
         event_kinds: int = 1,
+        pooling: Literal["last", "all"] = "all",
+        output_gain: float = 0.1,
     ) -> None:
         super().__init__()
+        if pooling not in ("last", "all"):
+            raise ConfigError("no such pooling", where="user.pooling", got=pooling, mend="Use last or all.")
+        check_number("user.output_gain", output_gain, above=0)
         if dim % heads:
             raise ConfigError(
                 "must divide the model's width", where="user.heads", got=heads, mend=f"The width is {dim}."
             )
-        self.input_scale = input_scale
+        self.input_scale, self.pooling = input_scale, pooling
         self.event_kind = nn.Embedding(event_kinds, dim) if event_kinds > 1 else None
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(_Block(dim, heads, dropout, max_distance) for _ in range(blocks))
         self.norm = nn.LayerNorm(dim)
+        nn.init.constant_(self.norm.weight, output_gain)
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
 
@@ -60,7 +72,10 @@ class AttentionUser(nn.Module):
         hidden_BLD = self.dropout(hidden_BLD)
         for block in self.blocks:
             hidden_BLD = block(hidden_BLD, batch.groups_BL)
-        return _mean_of_last_moment(self.norm(hidden_BLD), batch)
+        groups_QL = batch.groups_BL[batch.query_rows_Q]
+        last_Q1 = batch.query_groups_Q.unsqueeze(-1)
+        visible_QL = (groups_QL >= 0) & (groups_QL <= last_Q1) if self.pooling == "all" else groups_QL == last_Q1
+        return _weighted_mean(self.norm(hidden_BLD), visible_QL.to(hidden_BLD.dtype), batch)
 
 
 class MeanUser(nn.Module):
@@ -114,11 +129,6 @@ class _Block(nn.Module):
         hidden_BLL = hidden_BLL & (groups_BL >= 0).unsqueeze(-1)
         bias_BLLH = self.distance_bias[gap_BLL.clamp(0, self.distance_bias.shape[0] - 1)]
         return bias_BLLH.masked_fill(hidden_BLL.unsqueeze(-1), -torch.inf).permute(0, 3, 1, 2)
-
-
-def _mean_of_last_moment(hidden_BLD: Tensor, batch: Batch) -> Tensor:
-    last_QL = batch.groups_BL[batch.query_rows_Q] == batch.query_groups_Q.unsqueeze(-1)
-    return _weighted_mean(hidden_BLD, last_QL.to(hidden_BLD.dtype), batch)
 
 
 def _weighted_mean(hidden_BLD: Tensor, weights_QL: Tensor, batch: Batch) -> Tensor:

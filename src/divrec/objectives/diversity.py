@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from divrec.batch import Batch, Catalogue, SoftSlate
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 from divrec.measures import beta_divergence, beta_divergence_terms, category_share, gini_index, overlap
 
 _MIX = 0.01  # share of the uniform distribution mixed into both sides of a divergence, so that its maximum is finite
@@ -153,6 +153,7 @@ class BetaDivergence(Regularizer):
                 got=reference,
                 mend="Use history, uniform or catalogue.",
             )
+        check_number("diversity.beta_divergence.order", order)
         if direction not in ("toward", "away"):
             raise ConfigError(
                 "no such direction",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from divrec.batch import SoftSlate
-from divrec.errors import ConfigError
+from divrec.errors import check_number
 
 _BISECTIONS = 40
 _SATURATION = 30.0  # sigmoid(30) is 1 in fp32 to the last bit
@@ -138,23 +138,15 @@ def _soft_count(logits_BM: Tensor, threshold_B1: Tensor, valid_BM: Tensor) -> Te
 
 
 def _checked_k(k: int) -> int:
-    if k < 1:
-        raise ConfigError("the slate needs at least one place", where="k", got=k)
+    check_number("k", k, least=1, whole=True)
     return k
 
 
 def _checked_top(top: int, k: int) -> int:
-    if top <= k:
-        raise ConfigError(
-            "the candidates must outnumber the slate's places",
-            where="relaxation.top",
-            got=top,
-            mend=f"Use more than k = {k}, 100 for instance.",
-        )
+    check_number("relaxation.top", top, above=k, whole=True)
     return top
 
 
 def _positive(where: str, value: float) -> float:
-    if not value > 0:
-        raise ConfigError("must be above 0", where=where, got=value)
+    check_number(where, value, above=0)
     return value

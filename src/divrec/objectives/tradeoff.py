@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from divrec.batch import Batch, ModelOutput, SoftSlate
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
 
 TASK, TOTAL = "task", "total"
+_SILENT = 1e-6  # a gradient that is smaller than this share of the task's is rounding
 
 
 class TradeoffObjective(nn.Module):
@@ -111,7 +112,7 @@ class TradeoffObjective(nn.Module):
                 term = terms[name if name == TASK else f"diversity/{name}"]
                 squared[name] += _squared_norm(term, parameters)
         for position, name in enumerate(self.regularizers):
-            if not squared[name] > 0:
+            if not squared[name] > _SILENT**2 * squared[TASK]:
                 raise ConfigError(
                     "has no gradient here, so beta cannot act",
                     where=f"diversity.{name}",
@@ -134,13 +135,7 @@ def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> No
     Raises:
         ConfigError: as `TradeoffObjective`.
     """
-    if not 0 <= beta < float("inf"):
-        raise ConfigError(
-            "the weight of the regularizer is a number of at least 0",
-            where="beta",
-            got=beta,
-            mend="0 trains the task alone.",
-        )
+    check_number("beta", beta, least=0)
     if beta_scale not in ("gradient", "raw"):
         raise ConfigError("no such scale", where="beta_scale", got=beta_scale, mend="Use gradient or raw.")
     if beta > 0 and not list(regularizers):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from divrec.baselines import Baseline
@@ -64,6 +64,7 @@ def open_data(config: DictConfig) -> BehaviorDataModule:
 
 def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     """Build every part but the objective, which the baselines do without."""
+    recipe: Any = build(config.model)  # first: a mistake in it should not wait for the encoder
     table = data.catalogue
     encoder: TextEncoder = build(config.encoder)
     texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
@@ -76,7 +77,7 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
         tie_order_N=tie_order(catalogue.size, config.seed),
     )
     torch.manual_seed(config.seed)
-    model = _model(config, data, encoder, texts, catalogue)
+    model = _model(config, recipe, data, encoder, texts, catalogue)
     return Parts(data, encoder, catalogue, list(table[ITEM_ID]), model, protocol)
 
 
@@ -91,11 +92,20 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
 
 
 def rerankers(config: DictConfig) -> list[Reranker]:
-    """One re-ranker for each strategy and strength; a node's `diversity` is a number or a list of them."""
+    """One re-ranker for each strategy and strength; a node's `diversity` is a number or a list of them.
+
+    Raises:
+        ConfigError: for a strength that is no number, and for a pool that cannot fill a list.
+    """
     built = []
     for name, node in config.rerank.items():
-        strengths = node.diversity if isinstance(node.diversity, int | float) is False else [node.diversity]
-        built += [call(build(node), f"rerank.{name}", diversity=float(strength)) for strength in strengths]
+        strengths = list(node.diversity) if OmegaConf.is_list(node.diversity) else [node.diversity]
+        for strength in strengths:
+            if isinstance(strength, bool) or not isinstance(strength, int | float):
+                raise ConfigError("must be a number, or a list of them", where=f"rerank.{name}.diversity", got=strength)
+            built.append(call(build(node), f"rerank.{name}", diversity=float(strength)))
+        if node.get("pool", _POOL) < config.get("k", 1):
+            raise ConfigError(f"cannot fill a list of k = {config.k} items", where=f"rerank.{name}.pool", got=node.pool)
     return built
 
 
@@ -120,9 +130,13 @@ def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
 
 
 def _model(
-    config: DictConfig, data: BehaviorDataModule, encoder: TextEncoder, texts: ItemTexts, catalogue: Catalogue
+    config: DictConfig,
+    recipe: Any,  # noqa: ANN401 - a baseline, or the recipe of a model
+    data: BehaviorDataModule,
+    encoder: TextEncoder,
+    texts: ItemTexts,
+    catalogue: Catalogue,
 ) -> nn.Module:
-    recipe: Any = build(config.model)
     if isinstance(recipe, Baseline):
         recipe.fit(data.train, catalogue)
         return recipe

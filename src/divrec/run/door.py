@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from divrec.errors import ConfigError, DivrecError
+from divrec.errors import ConfigError, DivrecError, check_number
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
@@ -48,21 +48,36 @@ def build(node: DictConfig, **given: Any) -> Any:  # noqa: ANN401 - whatever `_t
     try:
         return instantiate(node, **given)
     except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, DivrecError):
-            raise cause from error
-        if cause is None or isinstance(cause, TypeError | ImportError | ValueError):
-            text = str(cause or error).splitlines()[0]
-            raise ConfigError(text, where=str(node._get_full_key(None)) or None, got=node.get("_target_")) from error
-        raise
+        where = str(node._get_full_key(None))
+        raise _mistake(error.__cause__ or error, where, node.get("_target_")) from error
 
 
 def call(partial: Callable[..., Any], where: str, *arguments: Any, **given: Any) -> Any:  # noqa: ANN401
-    """Call what a `_partial_` node gave; arguments that do not fit become a `ConfigError` that names the key."""
+    """Call what a `_partial_` node gave; arguments that it does not take become a `ConfigError` that names the key."""
     try:
         return partial(*arguments, **given)
-    except TypeError as error:
-        raise ConfigError(str(error), where=where, mend="Check the keys of this group.") from error
+    except DivrecError:
+        raise
+    except Exception as error:
+        # Whatever a constructor says to configured values: the user's to mend. HYDRA_FULL_ERROR=1 shows all of it.
+        raise _mistake(error, where, None) from error
+
+
+def _mistake(error: BaseException, where: str, got: object) -> DivrecError:
+    if isinstance(error, DivrecError):
+        return error
+    return ConfigError(str(error).splitlines()[0], where=where, got=got, mend="Check the keys of this group.")
+
+
+def required(config: DictConfig, key: str, mend: str) -> str:
+    """The value of a key that has to be given.
+
+    Raises:
+        ConfigError: if it is missing.
+    """
+    if OmegaConf.is_missing(config, key):
+        raise ConfigError("has to be given", where=key, mend=mend)
+    return str(config[key])
 
 
 def check_dials(config: DictConfig) -> None:
@@ -71,10 +86,14 @@ def check_dials(config: DictConfig) -> None:
     Raises:
         ConfigError: see the messages.
     """
-    _number(config, "beta", 0)
-    _number(config, "k", 1, whole=True)
-    _number(config, "seed", 0, whole=True)
-    _number(config, "threads", 1, whole=True)
+    check_number("beta", config.beta, least=0)
+    check_number("k", config.k, least=1, whole=True)
+    check_number("seed", config.seed, least=0, whole=True)
+    check_number("threads", config.threads, least=1, whole=True)
+    if not isinstance(config.exclude_seen, bool):
+        raise ConfigError("must be true or false", where="exclude_seen", got=config.exclude_seen)
+    if config.init_from is not None and not isinstance(config.init_from, str):
+        raise ConfigError("must be the folder of a run, or null", where="init_from", got=config.init_from)
     if config.beta_scale not in ("gradient", "raw"):
         raise ConfigError("no such scale", where="beta_scale", got=config.beta_scale, mend="Use gradient or raw.")
     if config.beta > 0 and not config.diversity:
@@ -98,12 +117,3 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(config, resolve=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items() if key != "hydra"}
-
-
-def _number(config: DictConfig, key: str, least: float, whole: bool = False) -> None:
-    value: Any = config[key]
-    kinds = (int,) if whole else (int, float)
-    fits = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < float("inf")
-    if not fits:
-        kind = "a whole number" if whole else "a number"
-        raise ConfigError(f"must be {kind} of at least {least}", where=key, got=value)

@@ -7,19 +7,20 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from divrec.run.door import CONF, friendly
+from divrec.run.door import CONF, friendly, required
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
 @friendly
 def main(config: DictConfig) -> None:
     """Add re-ranked points to the run's folder."""
+    folder = Path(required(config, "run", "Give the folder of a finished run: run=outputs/runs/NAME."))
     import torch
 
     from divrec.run.job import rerank
 
     torch.set_num_threads(config.threads)
-    rerank(Path(config.run), config.rerank)
+    rerank(folder, config.rerank)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import hydra
 from omegaconf import DictConfig
 
 from divrec.errors import RecordError
-from divrec.run.door import CONF, friendly
-from divrec.schema import CATEGORIES, ITEM_ID, TEXT
+from divrec.run.door import CONF, friendly, required
+from divrec.schema import CATEGORIES, ITEM_ID, RECORD_FILE, TEXT
 
 logger = logging.getLogger(__name__)
 
@@ -42,31 +43,39 @@ def build(folder: Path, wandb: tuple[str, str] | None = None) -> None:
 
 def _catalogue(folder: Path) -> dict[str, tuple[str, str]]:
     """Item id -> (text, category), from the dataset that the sweep's runs name; empty where it is gone."""
-    import json
+    records = sorted(folder.glob(f"*/{RECORD_FILE}"))
+    found = (_dataset(path, folder) for path in records)
+    dataset = next((path for path in found if path is not None), None)
+    if dataset is None:
+        if records:
+            logger.warning("the dataset of this sweep is gone: the report shows item ids instead of texts")
+        return {}
+    from datasets import load_from_disk
 
-    from divrec.analysis import read_sweep
+    names = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["category_names"]
+    table = load_from_disk(str(dataset / "catalogue"))
+    columns: tuple[Any, ...] = tuple(table[column] for column in (ITEM_ID, TEXT, CATEGORIES))
+    return {
+        item: (text, ", ".join(names[place] for place in places)) for item, text, places in zip(*columns, strict=True)
+    }
 
-    for record, _ in read_sweep(folder).points:
-        dataset = Path(record.config["paths"]["datasets"]) / f"{record.data['name']}-{record.data['fingerprint']}"
-        if (dataset / "catalogue").is_dir():
-            from datasets import load_from_disk
 
-            names = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["category_names"]
-            table = load_from_disk(str(dataset / "catalogue"))
-            columns: tuple[Any, ...] = tuple(table[column] for column in (ITEM_ID, TEXT, CATEGORIES))
-            return {
-                item: (text, ", ".join(names[place] for place in places))
-                for item, text, places in zip(*columns, strict=True)
-            }
-    logger.warning("the dataset of this sweep is gone: the report shows item ids instead of texts")
-    return {}
+def _dataset(record: Path, sweep: Path) -> Path | None:
+    """The dataset of a record: where its run had it, or beside the sweeps if the whole folder was moved."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        name = f"{content['data']['name']}-{content['data']['fingerprint']}"
+        places = Path(content["config"]["paths"]["datasets"]), sweep.resolve().parents[1] / "datasets"
+    except (ValueError, KeyError, TypeError):
+        return None  # the front itself says what is wrong with this record
+    return next((place / name for place in places if (place / name / "catalogue").is_dir()), None)
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="front")
 @friendly
 def main(config: DictConfig) -> None:
     """Rebuild one front."""
-    folder = Path(config.dir)
+    folder = Path(required(config, "dir", "Give the folder of a sweep: dir=outputs/sweeps/NAME."))
     if not folder.is_dir():
         raise RecordError(
             "no such folder",

@@ -92,7 +92,7 @@ def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) 
         + ("; ".join(differing[:5]) or "its data, base or code version differ")
         + ")",
         where=str(folder),
-        mend="Choose another folder (hydra.sweep.dir=FOLDER for a sweep, hydra.run.dir=FOLDER for a run), or delete this one.",
+        mend="Choose another folder (hydra.sweep.dir=FOLDER, or hydra.run.dir=FOLDER for one run), or delete this one.",
     )
 
 

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from divrec import __version__
-from divrec.errors import DataError, RecordError
+from divrec.errors import ConfigError, DataError, RecordError
 from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
@@ -177,7 +178,11 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: AN
         "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
     )
     started = time.perf_counter()
-    steps = fit(module, parts.data, build(config.trainer), loggers, config.monitor, _show_bar())
+    known = [f"validation/{name}" for name in module.metrics.names]
+    if config.monitor not in known:
+        raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
+    trainer = partial(call, build(config.trainer), "trainer")
+    steps = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar())
     return Trained(steps, time.perf_counter() - started, terms)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,8 +76,14 @@ def log_front(folder: Path, project: str, mode: str = "offline") -> None:
     """
     front: dict[str, Any] = json.loads((folder / "front.json").read_text(encoding="utf-8"))
     table = wandb.Table(dataframe=_plain(pd.read_csv(folder / "front.csv")))
+    # One front a sweep: a rebuilt one takes the place of the run before it.
+    identity = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=4).hexdigest()
+    for earlier in (folder / "wandb").glob(f"offline-run-*-{identity}"):
+        shutil.rmtree(earlier)
     with wandb.init(
         project=project,
+        id=identity,
+        resume="allow",
         group=folder.name,
         name=f"{folder.name}-front",
         job_type="front",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Check the numbers at the door."""
-        if self.steps < 1:
-            raise ConfigError("a training needs at least one step", where="schedule.steps", got=self.steps)
+        check_number("schedule.steps", self.steps, least=1, whole=True)
+        check_number("schedule.learning_rate", self.learning_rate, above=0)
+        check_number("schedule.warmup", self.warmup, least=0, whole=True)
+        for name in ("validate_every", "patience"):
+            if getattr(self, name) is not None:
+                check_number(f"schedule.{name}", getattr(self, name), least=1, whole=True)
         if self.decay not in ("constant", "linear", "cosine"):
             raise ConfigError(
                 "no such decay", where="schedule.decay", got=self.decay, mend="Use constant, linear or cosine."
             )
-        if not 0 <= self.warmup <= self.steps:
-            raise ConfigError(f"must lie in [0, steps = {self.steps}]", where="schedule.warmup", got=self.warmup)
+        if self.warmup > self.steps:
+            raise ConfigError(f"must not exceed steps = {self.steps}", where="schedule.warmup", got=self.warmup)
         if self.patience is not None and self.validate_every is None:
             raise ConfigError(
                 "stopping early needs validations",

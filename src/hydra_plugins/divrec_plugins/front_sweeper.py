@@ -14,7 +14,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import OmegaConf
 
 logger = logging.getLogger(__name__)
@@ -53,20 +53,27 @@ class FrontSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run both waves, then build the front from what is on disk, whatever failed or was interrupted."""
         folder = Path(self.config.hydra.sweep.dir).resolve()
+        waves = self._waves(self._grid(arguments), folder)
+        self._check(waves)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        waves = self._waves(self._grid(arguments), folder)
         self._announce(waves, folder)
         returns: list[Sequence[JobReturn]] = []
         failed: list[str] = []
         try:
             for number, wave in enumerate(waves, start=1):
-                logger.info("Wave %d of %d: %s", number, len(waves), ", ".join(wave))
-                jobs = [_arguments(name, job) for name, job in wave.items()]
-                self.validate_batch_is_legal(jobs)
+                orphans = [name for name, job in wave.items() if _base_of(job) in failed]
+                for name in orphans:
+                    logger.error("%s is left out: its base %s failed", name, _base_of(wave[name]))
+                failed += orphans
+                runs = [name for name in wave if name not in orphans]
+                logger.info("Wave %d of %d: %s", number, len(waves), ", ".join(runs))
+                jobs = [_arguments(name, wave[name]) for name in runs]
                 results = self.launcher.launch(jobs, initial_job_idx=sum(map(len, returns)))
+                # A launcher that runs jobs in this process leaves their logging behind.
+                configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
                 returns.append(results)
-                failed += _failures(list(wave), results)
+                failed += _failures(runs, results)
         finally:
             built = self._build_front(folder)
         if failed or not built:
@@ -84,23 +91,38 @@ class FrontSweeper(BasicSweeper):
 
     def _waves(self, grid: tuple[list[Job], list[str]], folder: Path) -> list[dict[str, Job]]:
         cells, swept = grid
-        own = [key for key in swept if key in self.base]
         others = [key for key in swept if key not in self.base]
         first: dict[str, Job] = {}
         second: dict[str, Job] = {}
         for cell in cells:
+            own = [key for key in self.base if key in cell and key not in self.point]
             tail = [f"{_short(key)}{_plain(cell[key])}" for key in others]
             base_name = "-".join(["base", *tail])
             start = {"init_from": f'"{folder / base_name}"'} if self.from_base else {}
             if self.from_base:
                 first.setdefault(base_name, {**cell, **self.base})
             for model in self.baselines:
-                first.setdefault("-".join([model, *tail]), {**cell, **self.base, "model": model})
-            neutral = {key: value for key, value in self.base.items() if key in cell and key not in self.point}
+                first.setdefault("-".join([model, *tail]), {**_without_model(cell), **self.base, "model": model})
+            neutral = {key: self.base[key] for key in own}
             second.setdefault("-".join(["control", *tail]), {**cell, **neutral, **self.point, **self.control, **start})
-            name = "-".join([*(_plain(cell[key]) for key in own), *tail])
-            second.setdefault(name, {**cell, **self.point, **start})
+            if not any(_same(cell[key], self.base[key]) for key in own):  # else the point is the control itself
+                name = "-".join([*(_plain(cell[key]) for key in own), *tail]) or "point"
+                second.setdefault(name, {**cell, **self.point, **start})
         return [wave for wave in (first, second) if wave]
+
+    def _check(self, waves: list[dict[str, Job]]) -> None:
+        """Compose every job before the first one trains, so that a typo costs nothing."""
+        from divrec.errors import DivrecError
+        from divrec.run.door import UserMistake, check_dials
+
+        assert self.config is not None
+        for wave in waves:
+            for name, job in wave.items():
+                config = self.hydra_context.config_loader.load_sweep_config(self.config, _arguments(name, job))
+                try:
+                    check_dials(config)
+                except DivrecError as error:
+                    raise UserMistake(f"{type(error).__name__}: {error}") from error
 
     def _announce(self, waves: list[dict[str, Job]], folder: Path) -> None:
         from divrec.storage import write_json
@@ -146,6 +168,24 @@ def _plain(value: str) -> str:
     """A value as part of a folder's name: [gini,simpson] becomes gini+simpson."""
     text = value.strip("[]").replace(",", "+").replace(" ", "")
     return "".join(character if character.isalnum() or character in "+._" else "_" for character in text)
+
+
+def _without_model(cell: Job) -> Job:
+    """A baseline has a model of its own; what the grid says of another model's parts is not for it."""
+    return {key: value for key, value in cell.items() if not key.lstrip("+~").startswith("model.")}
+
+
+def _same(left: str, right: str) -> bool:
+    try:
+        return float(left) == float(right)
+    except ValueError:
+        return left.strip("[]") == right.strip("[]")
+
+
+def _base_of(job: Job) -> str | None:
+    """Name of the run that a job starts from."""
+    start = job.get("init_from")
+    return None if start is None else Path(start.strip('"')).name
 
 
 def _failures(names: list[str], results: Sequence[JobReturn]) -> list[str]:
