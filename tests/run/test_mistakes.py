@@ -158,3 +158,49 @@ def test_a_front_without_a_control(tiny_sweep, tmp_path):
     assert "Traceback" not in answer.text
     assert "no finished control" in answer.text
     assert "Run the sweep again" in answer.text
+
+
+@pytest.mark.parametrize("model", ["/no/such/folder", "no-such/hub-id", "null"])
+def test_a_language_model_out_of_reach(model, tiny_shop, tmp_path):
+    answer = tiny_shop.train(tmp_path / "run", f"encoder.model={model}")
+    assert answer.code != 0
+    assert "Traceback" not in answer.text
+    assert "encoder.model:" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("schedule.learning_rate=fast", "schedule.learning_rate"),
+        ("schedule.learning_rate=-1", "schedule.learning_rate"),
+        ("user.dropout=1.5", "user"),
+        ("monitor=validation/nonsense", "monitor"),
+        ("model.dim=-3", "model"),
+        ("trainer.accelerator=gpu", "trainer"),
+        ("trainer.precision=nonsense", "trainer"),
+        ("data.history_length=x", "data.history_length"),
+        ("init_from=1", "init_from"),
+        ("exclude_seen=maybe", "exclude_seen"),
+        ("rerank=mmr rerank.mmr.diversity=[x]", "rerank.mmr"),
+        ("diversity=beta_divergence beta=1 diversity.beta_divergence.order=x", "diversity.beta_divergence"),
+    ],
+)
+def test_a_wrong_value_is_one_message(override, key, tiny_shop, tmp_path):
+    answer = tiny_shop.train(tmp_path / "run", *override.split(" "))
+    assert answer.code != 0
+    assert "Traceback" not in answer.text
+    assert key in "".join(
+        line for line in answer.text.splitlines() if "Error: " in line and "Error executing" not in line
+    )
+
+
+def test_a_regularizer_that_cannot_act_is_refused_and_not_multiplied_by_a_trillion(tiny_shop, tmp_path):
+    answer = tiny_shop.train(tmp_path / "run", "data.source.categories=1", "beta=1", "diversity=simpson")
+    assert answer.code != 0
+    assert "no gradient" in answer.text
+
+
+def test_a_pool_smaller_than_k_is_refused_before_the_training(tiny_shop, tmp_path):
+    answer = tiny_shop.train(tmp_path / "run", "rerank=mmr", "rerank.mmr.pool=3")
+    assert answer.code != 0
+    assert "training up to" not in answer.text

@@ -159,3 +159,34 @@ def test_two_runs_at_a_time_in_processes_of_their_own_give_the_same(tiny_shop, t
     assert answer.code == 0, answer.text
     for name in ("base", "popular", "control"):
         assert same_files(folder / name, tiny_sweep.folder / name)
+
+
+NO_BASELINES = ("hydra.sweeper.baselines=[]",)
+
+
+@pytest.mark.parametrize("grid", [("diversity=gini", "beta=1"), ("diversity=gini", "beta=0.5,1")])
+def test_points_are_named_by_regularizer_and_beta_however_small_the_grid(grid, tiny_shop, tmp_path):
+    answer = tiny_shop.sweep(tmp_path / "sweep", *NO_BASELINES, *grid)
+    assert answer.code == 0, answer.text
+    assert (tmp_path / "sweep" / "gini-1" / "record.json").is_file()
+    assert not (tmp_path / "sweep" / "record.json").exists(), "a run in the sweep's own folder"
+
+
+def test_beta_zero_in_the_grid(tiny_shop, tmp_path):
+    answer = tiny_shop.sweep(tmp_path / "sweep", *NO_BASELINES, "diversity=gini,simpson", "beta=0,1")
+    assert "Traceback" not in answer.text
+    assert answer.code == 0, answer.text[-3000:]
+
+
+def test_a_typo_in_the_grid_is_told_before_anything_trains(tiny_shop, tmp_path):
+    answer = tiny_shop.sweep(tmp_path / "sweep", "diversity=nonsense,gini", "beta=1,2")
+    assert answer.code != 0
+    assert "diversity/nonsense" in answer.text
+    assert "training up to" not in answer.text
+
+
+def test_a_models_key_does_not_stop_the_baselines(tiny_shop, tmp_path):
+    answer = tiny_shop.sweep(
+        tmp_path / "sweep", "model.dim=16", "diversity=gini,simpson", "beta=1,2", "hydra.sweeper.baselines=[popular]"
+    )
+    assert answer.code == 0, answer.text[-1500:]

@@ -171,3 +171,11 @@ def test_wandb_is_imported_in_one_file():
         path.name for path in sources if re.search(r"^\s*(import|from) wandb", path.read_text(encoding="utf-8"), re.M)
     ]
     assert importing == ["weights_and_biases.py"]
+
+
+def test_a_second_start_adds_no_second_front_run(tiny_shop, tmp_path):
+    for _ in range(2):
+        tiny_shop.sweep(
+            tmp_path / "sweep", "hydra.sweeper.baselines=[]", "diversity=gini,simpson", "beta=1,2", logger="wandb"
+        )
+    assert len([run for run in read_runs(tmp_path / "sweep") if run.job_type == "front"]) == 1

@@ -59,6 +59,8 @@ class WeightsAndBiases(WandbLogger):
             settings=_quiet(),
         )
 
+        self._wandb_init.pop("anonymous", None)  # Lightning hands on a setting that W&B has dropped and warns of
+
     def finish(self, failed: bool) -> None:
         """Close the W&B run with its exit code; without this the next run in this process would reuse it."""
         if self._experiment is not None:
