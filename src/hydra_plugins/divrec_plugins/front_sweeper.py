@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class FrontSweeper(BasicSweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         self._announce(waves, folder)
+        # loky renews a worker whose memory grew, between two jobs: as it should be, and nobody's concern.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
         returns: list[Sequence[JobReturn]] = []
         failed: list[str] = []
         try:
