@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from divrec.batch import Catalogue, EvaluationBatch, Ranking, Slate
 from divrec.metrics import SlateMetrics
 from divrec.ranking import deliver, rank
-from divrec.rerank import Reranker
+from divrec.rerank import Audience, Reranker
 from divrec.schema import ITEM_ID, RANK, RECORD_FILE, SCORE, SLATES_FILE, SPLIT, USER_ID, USERS_FILE, RunRecord
 from divrec.storage import replacing, write_json
 
@@ -91,6 +91,8 @@ def evaluate(
     results = {name: Evaluated() for name in points}
     for split, batches in splits.items():
         metrics = {name: protocol.metrics(catalogue).to(device) for name in points}
+        for strategy in rerankers:
+            strategy.start()
         for batch in batches:
             moved = batch.to(device)
             started = time.perf_counter()
@@ -98,7 +100,7 @@ def evaluate(
             shared = (time.perf_counter() - started) / len(points)
             for name, reranker in points.items():
                 started = time.perf_counter()
-                slate = deliver(ranking, protocol.k) if reranker is None else reranker(ranking, catalogue, protocol.k)
+                slate = _slate(ranking, reranker, catalogue, protocol.k, moved)
                 _collect(results[name], split, moved, (ranking, slate), metrics[name], ids)
                 results[name].seconds += shared + time.perf_counter() - started
         for name, measured in metrics.items():
@@ -126,6 +128,14 @@ def _rank(model: nn.Module, batch: EvaluationBatch, protocol: Protocol) -> Ranki
     seen_BS = batch.batch.seen_QS if protocol.exclude_seen else None
     scores_BN = model(batch.batch).scores_QN
     return rank(scores_BN, batch.targets_BT, seen_BS, max(protocol.top, protocol.k), protocol.tie_order_N)
+
+
+def _slate(ranking: Ranking, reranker: Reranker | None, catalogue: Catalogue, k: int, batch: EvaluationBatch) -> Slate:
+    if reranker is None:
+        return deliver(ranking, k)
+    asked = batch.batch  # one query a user
+    audience = Audience(asked.users_B[asked.query_rows_Q], asked.seen_QS, asked.history_QS)
+    return reranker(ranking, catalogue, k, audience)
 
 
 def _collect(
