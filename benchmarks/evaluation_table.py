@@ -36,6 +36,9 @@ def main() -> None:
             kept = pd.read_csv(arguments.results, keep_default_na=False, na_values=[""])
             found = pd.concat([kept[~kept["dataset"].isin(found["dataset"])], found], ignore_index=True)
         write_text(arguments.results, found.to_csv(index=False, float_format="%.6g"))
+    if not arguments.results.exists():
+        print(f"{arguments.results} does not exist yet: collect sweeps first")
+        return
     results = pd.read_csv(arguments.results).fillna({"rerank": ""})
     table = arguments.results.with_suffix(".md")
     write_text(table, HEAD.format(name=arguments.results.name) + "\n" + results_markdown(results, arguments.k))

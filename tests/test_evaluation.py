@@ -8,12 +8,11 @@ import math
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor, nn
 
-from divrec.analysis import read_record, read_slates, read_users
+from divrec.analysis import read_groups, read_record, read_slates, read_users
 from divrec.batch import Batch, EvaluationBatch, ModelOutput
 from divrec.evaluation import AS_RANKED, Evaluated, Protocol, evaluate, point_name, write_point
 from divrec.metrics import SlateMetrics
@@ -94,10 +93,10 @@ def test_what_is_written_is_what_the_analysis_reads(tmp_path: Path) -> None:
     for name in users.columns.drop(["split", "user_id"]):
         assert found.metrics["test"][name] == pytest.approx(users[name].mean(), nan_ok=True), name
     assert len(read_slates(tmp_path, "test")) > 0
-    groups = pq.read_table(tmp_path / "groups.parquet").to_pandas()
+    groups = read_groups(tmp_path)
     assert list(groups.columns) == ["split", "grouping", "group", "metric", "value", "users"]
     assert set(groups["grouping"]) == {"activity", "popularity", "category"}
-    activity = groups[(groups["split"] == "test") & (groups["grouping"] == "activity")]
+    activity = read_groups(tmp_path, "test").query("grouping == 'activity'")
     ilad = activity[activity["metric"] == f"ilad@{K}"]
     mean = (ilad["value"] * ilad["users"]).sum() / ilad["users"].sum()
     assert mean == pytest.approx(found.metrics["test"][f"ilad@{K}"])

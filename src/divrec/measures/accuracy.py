@@ -12,13 +12,21 @@ from torch import Tensor
 
 
 def recall(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected hits in the top k over the number of relevant items; NaN without a target. Range [0, 1]."""
+    """Expected hits in the top k over the number of relevant items (not over min(k, relevant)).
+
+    Returns:
+        (B,), in [0, 1]; 1 = all relevant items are delivered. NaN without a target.
+    """
     relevant = (ties_BT > 0).sum(-1)
     return _hit_chance(above_BT, ties_BT, k).sum(-1) / relevant
 
 
 def precision(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected hits in the top k over k; NaN without a target. Range [0, min(1, relevant / k)]."""
+    """Expected hits in the top k over k; a list that is shorter than k counts as padded with misses.
+
+    Returns:
+        (B,), in [0, min(1, relevant / k)]; higher = fewer misses are delivered. NaN without a target.
+    """
     return _hit_chance(above_BT, ties_BT, k).sum(-1).masked_fill(~(ties_BT > 0).any(-1), torch.nan) / k
 
 
@@ -60,7 +68,13 @@ def average_precision(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
 
 
 def ndcg(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected DCG with gain 1 / log2(rank + 1) over the ideal of min(k, relevant) hits; NaN without a target."""
+    """Expected DCG over its ideal (Jarvelin & Kekalainen 2002), binary gains with discount 1 / log2(rank + 1).
+
+    The ideal has min(k, relevant) hits at the first ranks.
+
+    Returns:
+        (B,), in [0, 1]; 1 = hits lead the list. NaN without a target.
+    """
     ranks = torch.arange(1, k + 1, device=above_BT.device, dtype=torch.float64)
     cumulated = torch.cat([ranks.new_zeros(1), (1 / torch.log2(ranks + 1)).cumsum(0)])
     gain = cumulated[(above_BT + ties_BT).clamp(max=k)] - cumulated[above_BT.clamp(max=k)]
@@ -70,7 +84,7 @@ def ndcg(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
 
 
 def mrr(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected reciprocal rank of the first hit, 0 beyond rank k; NaN without a target. Range [0, 1].
+    """Expected reciprocal rank of the first hit, 0 beyond rank k (Voorhees 1999), in [0, 1]; NaN without a target.
 
     With n relevant among t tied items the first stands j-th among them with probability C(t - j, n - 1) / C(t, n).
     """
@@ -85,7 +99,13 @@ def mrr(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
 
 
 def auc(above_BT: Tensor, ties_BT: Tensor, candidates_B: Tensor) -> Tensor:
-    """Area under the ROC curve of each user, ties counted half (Mann-Whitney); NaN without a target or a non-target."""
+    """Area under the ROC curve of each user: the chance that a target scores above another item, ties counted half.
+
+    It is Mann & Whitney's (1947) U over the number of pairs.
+
+    Returns:
+        (B,), in [0, 1]; .5 = chance, 1 = no other item above a target. NaN without a target or without a non-target.
+    """
     wins, pairs = pairs_won_twice(above_BT, ties_BT, candidates_B)
     return wins.double() / (2 * pairs).double().masked_fill(pairs == 0, torch.nan)
 

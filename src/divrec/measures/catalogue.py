@@ -14,7 +14,7 @@ _PARTS = 5  # head and tail hold one part of all events each
 
 
 def gini_index(exposure_N: Tensor) -> Tensor:
-    """Gini index of exposure sum_i (2 i - N - 1) e_(i) / (N sum e), e ascending.
+    """Gini index of exposure (Fleder & Hosanagar 2009) sum_i (2 i - N - 1) e_(i) / (N sum e), e ascending.
 
     Returns:
         scalar in [0, 1 - 1/N]: 0 = every item shown equally often, near 1 = one item gets all. NaN if nothing is shown.
@@ -26,7 +26,10 @@ def gini_index(exposure_N: Tensor) -> Tensor:
 
 
 def coverage(exposure_N: Tensor) -> Tensor:
-    """Share of the catalogue that is in anybody's list, in [0, 1]; an item shown once counts in full."""
+    """Share of the catalogue that is in anybody's list (Ge et al. 2010), in [0, 1]; higher = more of it is seen.
+
+    An item shown once counts in full; 0 if nothing is shown.
+    """
     return (exposure_N > 0).double().mean(-1)
 
 

@@ -41,7 +41,10 @@ def intra_list_similarity(slate_BN: Tensor, items_ND: Tensor) -> Tensor:
 
 
 def average_distance(slate_BN: Tensor, items_ND: Tensor) -> Tensor:
-    """Mean pairwise distance 1 - cos of a list (ILAD), in [0, 2]; higher is more diverse."""
+    """Mean pairwise distance 1 - cos of a list (ILAD; Smyth & McClave 2001), in [0, 2]; higher is more diverse.
+
+    NaN for lists of fewer than two items.
+    """
     return 2 * (1 - intra_list_similarity(slate_BN, items_ND))
 
 
