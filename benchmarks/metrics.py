@@ -129,9 +129,9 @@ def rectools_metrics(scores_BN: Tensor, targets_BT: Tensor) -> dict[str, float]:
     targets = targets_BT.shape[1]
     truth = {Columns.User: torch.arange(users).repeat_interleave(targets).numpy(), Columns.Item: targets_BT.flatten()}
     kinds = {"recall": Recall, "precision": Precision, "hit_rate": HitRate, "ndcg": NDCG, "mrr": MRR, "map": MAP}
-    found: dict[str, float] = calc_metrics(
-        {name: kind(k=10) for name, kind in kinds.items()}, reco, pd.DataFrame(truth)
-    )
+    asked = {name: kind(k=10) for name, kind in kinds.items()}
+    asked["ndcg"] = NDCG(k=10, divide_by_achievable=True)  # else its ideal has k hits, however few are relevant
+    found: dict[str, float] = calc_metrics(asked, reco, pd.DataFrame(truth))
     return found
 
 

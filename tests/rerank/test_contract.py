@@ -117,6 +117,19 @@ def test_chunks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @every_strategy
+def test_names_of_items_do_not_matter(name: str) -> None:
+    ranking, catalogue, audience = make_ranking(5, 20, 12), make_catalogue(20), make_audience(5, 20)
+    order_N = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    name_N = torch.cat([order_N.argsort(), torch.tensor([20, -1])])  # padding of histories, and of rankings
+    columns = ("vectors_ND", "categories_NJ", "category_weights_NJ", "counts_N")
+    renamed = dataclasses.replace(catalogue, **{each: getattr(catalogue, each)[order_N] for each in columns})
+    moved = dataclasses.replace(ranking, items_BM=name_N[ranking.items_BM])
+    lists = configured(name, 0.5)(ranking, catalogue, 5, audience).items_BK
+    told = dataclasses.replace(audience, seen_BS=name_N[audience.seen_BS])
+    assert torch.equal(configured(name, 0.5)(moved, renamed, 5, told).items_BK, name_N[lists])
+
+
+@every_strategy
 def test_zscore_does_not_ask_for_the_scale_of_the_scores(name: str) -> None:
     ranking, catalogue, audience = make_ranking(3, 20, 20), make_catalogue(20), make_audience(3, 20)
     scaled = dataclasses.replace(ranking, scores_BM=ranking.scores_BM / 500 - 3)

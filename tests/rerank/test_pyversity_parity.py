@@ -1,6 +1,6 @@
 """The same lists as pyversity 0.2.0 at equal parameters and similarity; the golden table holds where it is missing.
 
-Regenerate the table with `python tests/rerank/test_pyversity_parity.py` where pyversity is installed.
+Regenerate the table with `PYTHONPATH=tests python tests/rerank/test_pyversity_parity.py`, where pyversity is installed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Diversity that counts only where the user cares; the formulas are `divrec.measures`.
 
-Intents are the categories of the user's targets (those that could be ranked); a user without any has no value.
+Intents are the categories of the user's targets (those that could be ranked); a user without any has no value. These
+metrics read the list as it was delivered, its score ties broken; only accuracy takes the expectation over ties.
 Shapes: B users, K items, T targets a user, C categories.
 """
 
