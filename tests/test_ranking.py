@@ -97,6 +97,25 @@ def test_any_type_of_score(dtype: torch.dtype) -> None:
     assert ranked.ties_BT.tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_ties_of_narrow_scores_are_broken_too(dtype: torch.dtype) -> None:
+    ranked = rank(torch.tensor([[1, 2, 2, 2]]).to(dtype), torch.tensor([[0]]), None, 2, torch.tensor([0, 3, 1, 2]))
+    assert ranked.items_BM.tolist() == [[2, 3]]
+
+
+@given(cases())
+@settings(max_examples=80, deadline=None)
+def test_both_ways_to_the_top_agree(case: tuple[Tensor, Tensor, Tensor | None, int, Tensor]) -> None:
+    """The way that accelerators take is as exact as the one of the CPU."""
+    scores_BN, _, seen_BS, top, places_N = case
+    masked_BN = ranking._seen_mask(seen_BS, scores_BN)
+    open_BN = scores_BN.masked_fill(masked_BN, -torch.inf)
+    candidates = ranking._Candidates(open_BN, masked_BN, places_N)
+    top = min(top, scores_BN.shape[1])
+    chosen = ranking._top_by_selection(candidates, top)
+    assert torch.equal(chosen, ranking._top_items(candidates, ranking._ascending(open_BN), top))
+
+
 def test_a_seen_target_is_not_relevant() -> None:
     ranked = rank(torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0, 2]]), torch.tensor([[0, 3]]), 2, torch.arange(3))
     assert ranked.targets_BT.tolist() == [[-1, 2]]

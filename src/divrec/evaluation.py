@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from divrec.batch import Catalogue, EvaluationBatch, Ranking, Slate
-from divrec.metrics import SlateMetrics
+from divrec.metrics import GroupMetrics, SlateMetrics
+from divrec.metrics.groups import as_columns
 from divrec.ranking import deliver, rank
-from divrec.rerank import Reranker
+from divrec.rerank import Audience, Reranker
 from divrec.schema import ITEM_ID, RANK, RECORD_FILE, SCORE, SLATES_FILE, SPLIT, USER_ID, USERS_FILE, RunRecord
 from divrec.storage import replacing, write_json
 
+GROUPS_FILE = "groups.parquet"
 AS_RANKED = ""  # the name of the point that no re-ranker touched
 
 
@@ -54,13 +56,31 @@ class Evaluated:
         undefined: split -> name -> number of users without a value.
         users: table of per-user values.
         slates: table of delivered lists.
+        groups: table of values by group: split and the columns of `divrec.metrics.GroupValue`.
+        seconds: time that the point took, its share of the ranking included.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     undefined: dict[str, dict[str, int]] = field(default_factory=dict)
     users: list[pa.Table] = field(default_factory=list)
     slates: list[pa.Table] = field(default_factory=list)
+    groups: list[pa.Table] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics of a point, over all its users and by group."""
+
+    slates: SlateMetrics
+    groups: GroupMetrics
+
+    @classmethod
+    def of(cls, slates: SlateMetrics) -> Measured:
+        """Both, on the device of the first."""
+        catalogue = slates.catalogue
+        groups = GroupMetrics(catalogue, slates.sizes, slates.names)
+        return cls(slates, groups.to(catalogue.counts_N.device))
 
 
 def evaluate(
@@ -90,7 +110,9 @@ def evaluate(
     points = {AS_RANKED: None, **{point_name(reranker): reranker for reranker in rerankers}}
     results = {name: Evaluated() for name in points}
     for split, batches in splits.items():
-        metrics = {name: protocol.metrics(catalogue).to(device) for name in points}
+        metrics = {name: Measured.of(protocol.metrics(catalogue).to(device)) for name in points}
+        for strategy in rerankers:
+            strategy.start()
         for batch in batches:
             moved = batch.to(device)
             started = time.perf_counter()
@@ -98,12 +120,14 @@ def evaluate(
             shared = (time.perf_counter() - started) / len(points)
             for name, reranker in points.items():
                 started = time.perf_counter()
-                slate = deliver(ranking, protocol.k) if reranker is None else reranker(ranking, catalogue, protocol.k)
+                slate = _slate(ranking, reranker, catalogue, protocol.k, moved)
                 _collect(results[name], split, moved, (ranking, slate), metrics[name], ids)
                 results[name].seconds += shared + time.perf_counter() - started
         for name, measured in metrics.items():
-            results[name].metrics[split] = measured.compute()
-            results[name].undefined[split] = measured.undefined()
+            results[name].metrics[split] = measured.slates.compute()
+            results[name].undefined[split] = measured.slates.undefined()
+            columns = as_columns(measured.groups.values())
+            results[name].groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
     return results
 
 
@@ -113,9 +137,10 @@ def point_name(reranker: Reranker) -> str:
 
 
 def write_point(folder: Path, record: RunRecord, evaluated: Evaluated) -> None:
-    """Write users.parquet, slates.parquet and, last, record.json: a folder with a record is a finished point."""
+    """Write users, slates and groups and, last, record.json: a folder with a record is a finished point."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, tables in ((USERS_FILE, evaluated.users), (SLATES_FILE, evaluated.slates)):
+    files = {USERS_FILE: evaluated.users, SLATES_FILE: evaluated.slates, GROUPS_FILE: evaluated.groups}
+    for name, tables in files.items():
         with replacing(folder / name) as temporary:
             pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
     write_json(folder / RECORD_FILE, record.to_dict())
@@ -128,16 +153,25 @@ def _rank(model: nn.Module, batch: EvaluationBatch, protocol: Protocol) -> Ranki
     return rank(scores_BN, batch.targets_BT, seen_BS, max(protocol.top, protocol.k), protocol.tie_order_N)
 
 
+def _slate(ranking: Ranking, reranker: Reranker | None, catalogue: Catalogue, k: int, batch: EvaluationBatch) -> Slate:
+    if reranker is None:
+        return deliver(ranking, k)
+    asked = batch.batch  # one query a user
+    audience = Audience(asked.users_B[asked.query_rows_Q], asked.seen_QS, asked.history_QS)
+    return reranker(ranking, catalogue, k, audience)
+
+
 def _collect(
     result: Evaluated,
     split: str,
     batch: EvaluationBatch,
     delivered: tuple[Ranking, Slate],
-    metrics: SlateMetrics,
+    measured: Measured,
     item_ids: np.ndarray,
 ) -> None:
     ranking, slate = delivered
-    values = metrics.update(ranking, slate, batch.batch.seen_QS, batch.batch.history_QS)
+    values = measured.slates.update(ranking, slate, batch.batch.seen_QS, batch.batch.history_QS)
+    measured.groups.update(ranking, slate, batch.batch.seen_QS, values)
     columns = {name: column.double().cpu().numpy() for name, column in values.items()}
     users = np.asarray(batch.user_ids, dtype=object)
     result.users.append(pa.table({SPLIT: [split] * len(users), USER_ID: users.astype(str), **columns}))

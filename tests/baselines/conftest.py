@@ -32,7 +32,8 @@ def train() -> datasets.Dataset:
 def catalogue() -> Catalogue:
     """Six items of one category."""
     zeros = torch.zeros(SIZE, 1, dtype=torch.int64)
-    return Catalogue(torch.eye(SIZE), zeros, torch.ones(SIZE, 1), 1, zeros[:, 0])
+    vectors_ND = torch.nn.functional.normalize(torch.eye(SIZE) + torch.rand(SIZE, 1) / 3, dim=-1)
+    return Catalogue(vectors_ND, zeros, torch.ones(SIZE, 1), 1, zeros[:, 0])
 
 
 @pytest.fixture

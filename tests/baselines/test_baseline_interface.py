@@ -11,20 +11,26 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from divrec.baselines import Baseline, ItemKNN, Popular, Random
-from divrec.baselines.base import interactions
+from divrec.baselines import Baseline
+from divrec.baselines.base import Interactions
 from divrec.batch import Batch, Catalogue
 from divrec.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 BatchOf = Callable[..., Batch]
-KINDS = {"random": Random, "popular": Popular, "item_knn": ItemKNN}
+KINDS = sorted(
+    path.stem for path in CONF.glob("*.yaml") if OmegaConf.load(path)["_target_"].startswith("divrec.baselines.")
+)
+
+
+def test_every_baseline_is_under_contract() -> None:
+    assert len(KINDS) >= 7
 
 
 def _configured(name: str) -> Baseline:
     config = OmegaConf.create({"seed": 3, "model": OmegaConf.load(CONF / f"{name}.yaml")})
     baseline = instantiate(config.model)
-    assert type(baseline) is KINDS[name]
+    assert isinstance(baseline, Baseline)
     return baseline
 
 
@@ -78,6 +84,18 @@ def test_a_batch_without_users_has_no_scores(train: datasets.Dataset, catalogue:
 
 
 def test_interactions_follow_a_selection_of_rows(train: datasets.Dataset) -> None:
-    users, items = interactions(train.select([3, 1]))
-    assert users.tolist() == [0, 1, 1]
-    assert items.tolist() == [4, 1, 2]
+    events = Interactions.of(train.select([3, 1]))
+    assert events.users.tolist() == [0, 1, 1]
+    assert events.items.tolist() == [4, 1, 2]
+    assert events.times.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_scores_do_not_depend_on_the_batch(
+    name: str, train: datasets.Dataset, catalogue: Catalogue, batch_of: BatchOf
+) -> None:
+    baseline = _configured(name)
+    baseline.fit(train, catalogue)
+    together = baseline(batch_of([0, 3, 4], [{1: 1.0, 2: 0.5}, {0: 1.0}, {4: 1.0}])).scores_QN
+    alone = baseline(batch_of([4], [{4: 1.0}])).scores_QN
+    torch.testing.assert_close(alone[0], together[2])

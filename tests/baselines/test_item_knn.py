@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from divrec.baselines import ItemKNN, item_knn
+from divrec.baselines import ItemKNN, item_knn, neighbors
 from divrec.batch import Batch, Catalogue
 from divrec.errors import ConfigError
 
@@ -98,7 +98,7 @@ def test_chunks_change_nothing(
     whole.fit(train, catalogue)
     scores_QN = whole(batch).scores_QN
     monkeypatch.setattr(item_knn, "_FIT_ROWS", 2)
-    monkeypatch.setattr(item_knn, "_VOTES", 1)
+    monkeypatch.setattr(neighbors, "_VOTES", 1)
     chunked = ItemKNN(3)
     chunked.fit(train, catalogue)
     assert torch.equal(chunked.neighbors_NK, whole.neighbors_NK)

@@ -41,14 +41,25 @@ def test_accuracy_is_the_mean_over_all_orders_of_ties(user: tuple[list[int], lis
     scores, relevant = user
     above_BT, ties_BT = _placed(scores, relevant)
     orders = _orders(scores)
-    recalls, gains, reciprocals = [], [], []
+    recalls, gains, reciprocals, precisions, hit, average = [], [], [], [], [], []
     ideal = sum(1 / math.log2(place + 2) for place in range(min(k, len(relevant))))
     for order in orders:
         hits = [place for place, item in enumerate(order[:k]) if item in relevant]
         recalls.append(len(hits) / len(relevant))
         gains.append(sum(1 / math.log2(place + 2) for place in hits) / ideal)
         reciprocals.append(1 / (hits[0] + 1) if hits else 0.0)
-    for measure, values in ((m.recall, recalls), (m.ndcg, gains), (m.mrr, reciprocals)):
+        precisions.append(len(hits) / k)
+        hit.append(float(bool(hits)))
+        average.append(sum((n + 1) / (place + 1) for n, place in enumerate(hits)) / min(k, len(relevant)))
+    tables = {
+        m.recall: recalls,
+        m.ndcg: gains,
+        m.mrr: reciprocals,
+        m.precision: precisions,
+        m.hit_rate: hit,
+        m.average_precision: average,
+    }
+    for measure, values in tables.items():
         assert float(measure(above_BT, ties_BT, k)) == pytest.approx(sum(values) / len(values), abs=1e-6)
 
 
@@ -84,7 +95,7 @@ def test_the_ideal_holds_no_more_than_k_hits() -> None:
 
 def test_without_a_target_accuracy_is_undefined() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.int64)
-    for measure in (m.recall, m.ndcg, m.mrr):
+    for measure in (m.recall, m.precision, m.hit_rate, m.ndcg, m.mrr, m.average_precision):
         assert measure(nothing, nothing, 5).isnan().all()
     assert m.auc(nothing, nothing, torch.tensor([7, 7])).isnan().all()
 
@@ -92,5 +103,5 @@ def test_without_a_target_accuracy_is_undefined() -> None:
 def test_padding_changes_no_accuracy() -> None:
     above_BT, ties_BT = torch.tensor([[1, 4]]), torch.tensor([[1, 2]])
     longer_BT, longer_ties_BT = torch.tensor([[0, 1, 0, 4]]), torch.tensor([[0, 1, 0, 2]])
-    for measure in (m.recall, m.ndcg, m.mrr):
+    for measure in (m.recall, m.precision, m.hit_rate, m.ndcg, m.mrr, m.average_precision):
         assert torch.equal(measure(above_BT, ties_BT, 5), measure(longer_BT, longer_ties_BT, 5))

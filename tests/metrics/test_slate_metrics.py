@@ -16,8 +16,12 @@ from divrec.errors import ConfigError
 from divrec.metrics import SlateMetrics
 from divrec.ranking import deliver, rank, tie_order
 
-PER_USER = {"recall", "ndcg", "mrr", "entropy", "simpson", "ilad", "ilmd", "popularity", "overlap"}
-SET_LEVEL = {"coverage", "gini"}
+ACCURACY = {"recall", "precision", "hit_rate", "ndcg", "mrr", "map"}
+RELEVANCE = {"alpha_ndcg", "subtopic_recall", "eild", "serendipity"}
+LISTS = {"entropy", "simpson", "categories", "ilad", "ilmd", "ilad_category", "ilmd_category", "vendi"}
+HISTORY = {"overlap", "beta_divergence", "calibration_kl", "calibration_js", "unexpectedness"}
+PER_USER = ACCURACY | RELEVANCE | LISTS | HISTORY | {"popularity", "average_popularity", "long_tail"}
+SET_LEVEL = {"coverage", "gini", "effective_coverage"}
 Users = tuple[Ranking, Slate, Tensor, Tensor]
 
 
@@ -37,7 +41,8 @@ def test_names_are_those_of_the_records(sizes: int | tuple[int, ...], catalogue:
     values = metrics.update(*_users(0, 7))
     tails = (sizes,) if isinstance(sizes, int) else sizes
     assert set(values) == {f"{name}@{k}" for name in PER_USER for k in tails} | {"auc"}
-    assert set(metrics.compute()) == set(values) | {f"{name}@{k}" for name in SET_LEVEL for k in tails}
+    assert set(metrics.compute()) == set(values) | {f"{name}@{k}" for name in SET_LEVEL for k in tails} | {"auc_pooled"}
+    assert tuple(values) == metrics.names
     assert all(value.shape == (7,) and value.dtype == torch.float64 for value in values.values())
 
 
@@ -61,6 +66,8 @@ def test_adding_the_states_of_two_halves_equals_one_pass(catalogue: Catalogue) -
             setattr(one, state, getattr(one, state) + getattr(other, state))
     for name, one in left.shown.items():
         one.exposure_N = one.exposure_N + right.shown[name].exposure_N
+    for state in ("won_twice", "pairs"):
+        setattr(left.auc_pooled, state, getattr(left.auc_pooled, state) + getattr(right.auc_pooled, state))
     for name, value in whole.compute().items():
         assert left.compute()[name] == pytest.approx(value, rel=1e-12), name
 
@@ -71,7 +78,9 @@ def test_users_without_a_value_are_counted(catalogue: Catalogue) -> None:
     )
     metrics = SlateMetrics(catalogue)
     values = metrics.update(ranking, deliver(ranking, 10), torch.full((3, 1), 30), torch.zeros(3, 1))
-    assert metrics.undefined() == dict.fromkeys(("recall@10", "ndcg@10", "mrr@10", "auc"), 2)
+    assert metrics.undefined() == dict.fromkeys(
+        ("auc", *(f"{name}@10" for name in ACCURACY | RELEVANCE - {"serendipity"})), 2
+    ) | {"serendipity@10": 3, "unexpectedness@10": 3}
     assert metrics.empty_histories() == 3
     assert values["auc"].isnan().tolist() == [False, True, True]
 

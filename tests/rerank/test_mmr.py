@@ -17,7 +17,9 @@ from torch.nn.functional import normalize
 from divrec.batch import Catalogue, Ranking
 from divrec.errors import ConfigError
 from divrec.ranking import deliver, rank
-from divrec.rerank import MaximalMarginalRelevance, Reranker, mmr
+from divrec.rerank import MaximalMarginalRelevance, Reranker
+from divrec.rerank import strategy as shared
+from divrec.rerank.relevance import Relevance
 from divrec.similarity import similarity
 
 CONF = Path(__file__).parents[2] / "conf" / "rerank"
@@ -82,7 +84,7 @@ def _slow(
 )
 @settings(max_examples=80, deadline=None)
 def test_equals_a_greedy_loop(
-    size: int, k: int, diversity: float, relevance: mmr.Relevance, lowest: float, seed: int
+    size: int, k: int, diversity: float, relevance: Relevance, lowest: float, seed: int
 ) -> None:
     strategy = MaximalMarginalRelevance(diversity, relevance, pool=12)
     ranking, catalogue = _ranking(3, size, 15, seed, lowest), _catalogue(size, seed)
@@ -143,7 +145,7 @@ def test_users_do_not_see_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     whole = strategy(ranking, catalogue, 5).items_BK
     assert torch.equal(strategy(moved, catalogue, 5).items_BK, whole[order])
-    monkeypatch.setattr(mmr, "_CHUNK", 160)
+    monkeypatch.setattr(shared, "_CHUNK", 160)
     assert torch.equal(strategy(ranking, catalogue, 5).items_BK, whole)
 
 

@@ -32,6 +32,7 @@ from divrec.schema import (
 )
 
 SWEEP_FILE = "sweep.json"
+GROUPS_FILE = "groups.parquet"
 _AGAIN = "Evaluate this point again, or delete its folder to leave it out."
 _log = logging.getLogger(__name__)
 
@@ -116,6 +117,19 @@ def read_slates(folder: Path, split: str | None = None) -> pd.DataFrame:
         RecordError: the file is missing or unreadable, or lacks a column.
     """
     return _read_parquet(folder / SLATES_FILE, {SPLIT, USER_ID, RANK, ITEM_ID, SCORE}, split)
+
+
+def read_groups(folder: Path, split: str | None = None) -> pd.DataFrame:
+    """Metrics of a point by group: columns split, grouping, group, metric, value (NaN = undefined), users.
+
+    Args:
+        folder: folder of the point.
+        split: "validation" or "test"; None reads both.
+
+    Raises:
+        RecordError: the file is missing (points of earlier versions have none) or unreadable, or lacks a column.
+    """
+    return _read_parquet(folder / GROUPS_FILE, {SPLIT, "grouping", "group", "metric", "value", "users"}, split)
 
 
 def read_sweep(folder: Path) -> Sweep:

@@ -136,7 +136,7 @@ def list_matrix(slates: pd.DataFrame, users: pd.Index) -> sparse.csr_array:
     return sparse.csr_array((ones, (rows[kept], columns[kept])), shape=(len(users), len(shown)))
 
 
-def exposure_values(exposure_RN: NDArray[np.int32], items: int) -> Floats:
+def exposure_values(exposure_RN: NDArray[np.int32] | NDArray[np.int64], items: int) -> Floats:
     """Coverage and Gini index of exposure counts, (R, 2): the formulas of DESIGN section 8 on integers.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import datasets
@@ -17,6 +18,28 @@ from torch import Tensor, nn
 
 from divrec.batch import Batch, Catalogue, ModelOutput
 from divrec.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """All events of a training split, in the order they are stored.
+
+    Attributes:
+        users: row of the user in the split.
+        items: rows of the catalogue.
+        times: seconds since the epoch; empty where the split has no times.
+    """
+
+    users: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, train: datasets.Dataset) -> Interactions:
+        """Read a training split."""
+        lengths, items = _flat(train, "items")
+        times = _flat(train, "times")[1] if "times" in train.column_names else np.empty(0, np.int64)
+        return cls(np.repeat(np.arange(len(lengths)), lengths), items, times)
 
 
 class Baseline(nn.Module, ABC):
@@ -35,12 +58,15 @@ class Baseline(nn.Module, ABC):
         """Learn from the training split.
 
         Args:
-            train: a row a user, with columns `user` and `items` (events in time order, rows of the catalogue).
+            train: a row a user, with columns `user`, `items` (events in time order, rows of the catalogue), `times`.
             catalogue: the items that can be ranked.
         """
+        self.fit_events(Interactions.of(train), catalogue)
+
+    def fit_events(self, events: Interactions, catalogue: Catalogue) -> None:
+        """Learn from events that have been read already."""
         device = self.fitted.device
-        users, items = interactions(train)
-        self._fit(users, items, catalogue.size)
+        self._fit(events, catalogue)
         self.fitted = torch.ones((), dtype=torch.bool)
         self.to(device)
 
@@ -58,8 +84,8 @@ class Baseline(nn.Module, ABC):
         return ModelOutput(self._score(batch))
 
     @abstractmethod
-    def _fit(self, users: npt.NDArray[np.int64], items: npt.NDArray[np.int64], size: int) -> None:
-        """Fill the buffers from events (user row, item) on a catalogue of `size` items."""
+    def _fit(self, events: Interactions, catalogue: Catalogue) -> None:
+        """Fill the buffers."""
 
     @abstractmethod
     def _score(self, batch: Batch) -> Tensor:
@@ -74,9 +100,8 @@ class Baseline(nn.Module, ABC):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def interactions(train: datasets.Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All events of a training split as (row of the user in the split, item), in the order they are stored."""
-    column = train.select_columns("items").with_format("arrow")[:]["items"].combine_chunks()
-    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    items = column.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.repeat(np.arange(len(lengths)), lengths), items
+def _flat(train: datasets.Dataset, column: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Lengths of a column's lists, and their content one after another."""
+    lists = train.select_columns(column).with_format("arrow")[:][column].combine_chunks()
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    return lengths, lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from divrec.baselines.base import Baseline
-from divrec.batch import Batch
+from divrec.baselines.base import Baseline, Interactions
+from divrec.batch import Batch, Catalogue
 from divrec.errors import ConfigError
 
 
@@ -34,8 +33,8 @@ class Random(Baseline):
         self.seed = seed
         self.register_buffer("size", torch.zeros((), dtype=torch.int64))
 
-    def _fit(self, users: npt.NDArray[np.int64], items: npt.NDArray[np.int64], size: int) -> None:
-        self.size = torch.tensor(size)
+    def _fit(self, events: Interactions, catalogue: Catalogue) -> None:
+        self.size = torch.tensor(catalogue.size)
 
     def _score(self, batch: Batch) -> Tensor:
         users_Q = batch.users_B[batch.query_rows_Q].tolist()

@@ -52,3 +52,11 @@ class ExposureGini(_Exposure):
     def compute(self) -> Tensor:
         """The index, over all lists so far."""
         return measures.gini_index(self.exposure_N.double())
+
+
+class EffectiveCoverage(_Exposure):
+    """exp(entropy of exposure) over the number of items, in [1/N, 1]; 1 = all equally often; NaN before any list."""
+
+    def compute(self) -> Tensor:
+        """The value, over all lists so far."""
+        return measures.effective_coverage(self.exposure_N)

@@ -26,6 +26,13 @@ def slate_share(items_BK: Tensor, catalogue: Catalogue) -> Tensor:
     return share_BC.masked_fill(~valid_BK.any(-1, keepdim=True), torch.nan)
 
 
+def listed_categories(items_BK: Tensor, catalogue: Catalogue) -> tuple[Tensor, Tensor]:
+    """Categories (B, K, J) of the listed items and their weights, 0 at padding."""
+    listed_BK = items_BK.clamp(min=0)
+    weights_BKJ = catalogue.category_weights_NJ[listed_BK].masked_fill((items_BK < 0).unsqueeze(-1), 0)
+    return catalogue.categories_NJ[listed_BK], weights_BKJ
+
+
 class _ListMetric(UserMean):
     def __init__(self, k: int) -> None:
         super().__init__()
@@ -76,3 +83,65 @@ class PopularityBias(_ListMetric):
         valid_BK = items_BK >= 0
         weights_BK = measures.popularity_weight(catalogue.counts_N)[items_BK.clamp(min=0)].masked_fill(~valid_BK, 0)
         self.add(weights_BK.sum(-1) / valid_BK.sum(-1))
+
+
+class DistinctCategories(_ListMetric):
+    """Mean number of categories that a list touches, in [1, C]; higher = more diverse."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        self.add(measures.distinct_categories(slate_share(slate.items_BK[:, : self.k], catalogue)))
+
+
+class CategoryAverageDistance(_ListMetric):
+    """Mean of the average pairwise distance 1 - cos of the items' category rows, in [0, 1]; 1 = nothing in common."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        distances_BKK = measures.category_distances(*listed_categories(items_BK, catalogue))
+        self.add(measures.distance_summary(distances_BKK, items_BK >= 0)[0])
+
+
+class CategoryMinimumDistance(_ListMetric):
+    """Mean of the smallest pairwise distance 1 - cos of the items' category rows, in [0, 1]; 0 = two are alike."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        distances_BKK = measures.category_distances(*listed_categories(items_BK, catalogue))
+        self.add(measures.distance_summary(distances_BKK, items_BK >= 0)[1])
+
+
+class Vendi(_ListMetric):
+    """Mean Vendi score of the list's texts: the effective number of unlike items, in [1, k]; higher = more diverse."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        self.add(measures.vendi_score(catalogue.vectors_ND[items_BK.clamp(min=0)], items_BK >= 0))
+
+
+class LongTailShare(_ListMetric):
+    """Mean share of listed items from the tail or without any training event, in [0, 1]; higher = more long tail.
+
+    The tail is the least popular items that hold 20 % of the training events (`divrec.measures.popularity_class`).
+    """
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        valid_BK = items_BK >= 0
+        rare_N = measures.popularity_class(catalogue.counts_N) >= measures.TAIL
+        self.add((rare_N[items_BK.clamp(min=0)] & valid_BK).sum(-1) / valid_BK.sum(-1).double())
+
+
+class AveragePopularity(_ListMetric):
+    """Mean number of training events of the listed items (Yin et al. 2012), from 0; lower = more long tail."""
+
+    def update(self, slate: Slate, catalogue: Catalogue) -> None:
+        """Add the first k items of each list."""
+        items_BK = slate.items_BK[:, : self.k]
+        valid_BK = items_BK >= 0
+        counts_BK = catalogue.counts_N[items_BK.clamp(min=0)].double().masked_fill(~valid_BK, 0)
+        self.add(counts_BK.sum(-1) / valid_BK.sum(-1))

@@ -1,0 +1,41 @@
+"""A/B tests: assignment, checks, effects, always-valid intervals, planning, guardrails, and estimates from logs."""
+
+from divrec.analysis.abtest.assignment import Assignment, position
+from divrec.analysis.abtest.effects import Effect, cuped, difference_of_means, difference_of_ratios
+from divrec.analysis.abtest.guardrails import HARMED, SAFE, UNDECIDED, Guardrail, judge_guardrails
+from divrec.analysis.abtest.health import SampleRatio, sample_ratio
+from divrec.analysis.abtest.logs import ExperimentUsers, experiment_users
+from divrec.analysis.abtest.planning import Design, days_needed, power_of, smallest_effect, users_needed
+from divrec.analysis.abtest.policy import LoggedEvents, doubly_robust, inverse_propensity, self_normalized
+from divrec.analysis.abtest.sequential import always_valid_interval, always_valid_p
+from divrec.analysis.abtest.shown import diversity_shown
+
+__all__ = [
+    "HARMED",
+    "SAFE",
+    "UNDECIDED",
+    "Assignment",
+    "Design",
+    "Effect",
+    "ExperimentUsers",
+    "Guardrail",
+    "LoggedEvents",
+    "SampleRatio",
+    "always_valid_interval",
+    "always_valid_p",
+    "cuped",
+    "days_needed",
+    "difference_of_means",
+    "difference_of_ratios",
+    "diversity_shown",
+    "doubly_robust",
+    "experiment_users",
+    "inverse_propensity",
+    "judge_guardrails",
+    "position",
+    "power_of",
+    "sample_ratio",
+    "self_normalized",
+    "smallest_effect",
+    "users_needed",
+]
