@@ -152,7 +152,12 @@ def test_a_point_is_written_record_last(batches, catalogue, ids, tmp_path, monke
     result = evaluate(Fixed(), {"validation": batches, "test": batches}, catalogue, ids, protocol())[AS_RANKED]
     record = RunRecord("i", "base", "n", {}, 0, {}, {}, {}, result.metrics, {"fit_seconds": float("nan")}, {})
     write_point(tmp_path / "point", record, result)
-    assert {path.name for path in (tmp_path / "point").iterdir()} == {"record.json", "users.parquet", "slates.parquet"}
+    assert {path.name for path in (tmp_path / "point").iterdir()} == {
+        "record.json",
+        "users.parquet",
+        "slates.parquet",
+        "groups.parquet",
+    }
     content = json.loads((tmp_path / "point" / "record.json").read_text(encoding="utf-8"))
     assert content["metrics"]["test"]["ndcg@5"] == pytest.approx(result.metrics["test"]["ndcg@5"])
     assert content["cost"]["fit_seconds"] is None, "JSON has no NaN"

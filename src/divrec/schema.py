@@ -34,6 +34,7 @@ KINDS = (BASE, CONTROL, TRAINED, BASELINE)
 RECORD_FILE = "record.json"
 USERS_FILE = "users.parquet"
 SLATES_FILE = "slates.parquet"
+GROUPS_FILE = "groups.parquet"
 MODEL_FOLDER = "model"
 POINTS_FOLDER = "points"
 

@@ -32,6 +32,7 @@ def test_a_run_leaves_its_record_values_lists_weights_and_config(point):
         "record.json",
         "users.parquet",
         "slates.parquet",
+        "groups.parquet",
         "model",
         "run.log",
     }

@@ -108,8 +108,8 @@ class SlateMetrics(nn.Module):
         )
 
     @property
-    def names(self) -> list[str]:
-        """Names of all values that `compute` gives."""
+    def all_names(self) -> list[str]:
+        """Names of all values that `compute` gives, set-level ones among them."""
         return [*(name for name, _ in self._means()), *self.shown]
 
     @torch.no_grad()

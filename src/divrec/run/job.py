@@ -178,7 +178,7 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: AN
         "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
     )
     started = time.perf_counter()
-    known = [f"validation/{name}" for name in module.metrics.names]
+    known = [f"validation/{name}" for name in module.metrics.all_names]
     if config.monitor not in known:
         raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
     trainer = partial(call, build(config.trainer), "trainer")
