@@ -10,7 +10,6 @@ from divrec.analysis.axes import Axis
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront, Series
 from divrec.analysis.statistics import Floats
-from divrec.analysis.wording import number
 from divrec.schema import BASE, BASELINE, TEST
 
 # Okabe & Ito (2008), told apart by readers with any common color blindness; then two of Tol's. Yellow is left out: it
@@ -26,6 +25,7 @@ PALETTE = (
     ("#7A7A20", "#CFCF66"),
 )
 VISIBLE_SHARE = 0.8  # of the control's accuracy: points below are named beside the panel instead of drawn
+RIVAL_SHARE = 0.95  # of the control's accuracy: points above are drawn wherever they lie
 _NEAR, _PAD = 0.3, 0.08  # of a panel's span
 _REFERENCES = {"popular": "^", "random": "X", "item_knn": "s"}
 
@@ -103,15 +103,15 @@ class View:
     def note(self, front: GroupFront, axis: Axis) -> str:
         """The settings out of view with their places, as "random (0.95, 0.002)"."""
         return "; ".join(
-            f"{s.name} ({number(s.value(axis, TEST), 2)}, {number(s.value(front.accuracy, TEST), 3)})"
-            for s in self.outside
+            f"{s.name} ({s.value(axis, TEST):.2g}, {s.value(front.accuracy, TEST):.2g})" for s in self.outside
         )
 
 
 def view_of(front: GroupFront, axis: Axis) -> View:
     """The part of a panel worth seeing: the control and its series down to 80 % of its accuracy.
 
-    The base and the baselines are let in where they lie near; a random list would squash all else.
+    The base and the baselines are let in where they lie near, and wherever they come close to the control's accuracy:
+    a rival may not hide beyond the edge. A random list would squash all else.
     """
     control = _place(front, axis, front.control)
     places = {setting: _place(front, axis, setting) for setting in front.settings}
@@ -120,7 +120,8 @@ def view_of(front: GroupFront, axis: Axis) -> View:
     low, high = core.min(axis=0), core.max(axis=0)
     span = np.where(high > low, high - low, np.maximum(0.05 * np.abs(high), 1e-3))
     reach_low, reach_high = low - _NEAR * span, high + _NEAR * span
-    inside = [s for s, p in places.items() if (p >= reach_low).all() and (p <= reach_high).all()]
+    rivals = {s for s, p in places.items() if np.isfinite(p).all() and p[1] >= RIVAL_SHARE * control[1]}
+    inside = [s for s, p in places.items() if s in rivals or ((p >= reach_low).all() and (p <= reach_high).all())]
     seen = np.array([places[setting] for setting in inside])
     return View(
         low=np.minimum(low, seen.min(axis=0)) - _PAD * span,

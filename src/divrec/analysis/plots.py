@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from divrec.analysis.axes import Axis
 from divrec.analysis.chart_style import DrawnSeries, drawn_series, references, view_of
@@ -79,6 +80,7 @@ def _draw_panel(panel: Axes, front: GroupFront, axis: Axis, lines: Sequence[Draw
     panel.spines[["top", "right"]].set_visible(False)
     panel.set_ylabel(front.accuracy.label)
     note = f"out of view (x, y): {view.note(front, axis)}" if view.outside else ""
+    panel.xaxis.set_major_locator(MaxNLocator(5))
     panel.set_xlabel(axis.label + "\n" + "\n".join(textwrap.wrap(note, 66)), fontsize=10)
 
 

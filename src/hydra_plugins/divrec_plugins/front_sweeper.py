@@ -108,8 +108,8 @@ class FrontSweeper(BasicSweeper):
                 first.setdefault("-".join([model, *tail]), {**_without_model(cell), **self.base, "model": model})
             neutral = {key: self.base[key] for key in own}
             second.setdefault("-".join(["control", *tail]), {**cell, **neutral, **self.point, **self.control, **start})
-            if not any(_same(cell[key], self.base[key]) for key in own):  # else the point is the control itself
-                name = "-".join([*(_plain(cell[key]) for key in own), *tail]) or "point"
+            if own and not any(_same(cell[key], self.base[key]) for key in own):  # else it is the control itself
+                name = "-".join([*(_plain(cell[key]) for key in own), *tail])
                 second.setdefault(name, {**cell, **self.point, **start})
         return [wave for wave in (first, second) if wave]
 
