@@ -23,6 +23,9 @@ RANK = "rank"
 SCORE = "score"
 RULE = "rule"
 ROW = "row"
+QUANTITY = "quantity"
+PROBLEM = "problem"  # what a reader found wrong with a row
+ORIGINAL = "original"  # what stood there instead
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (VALIDATION, TEST)

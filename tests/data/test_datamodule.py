@@ -17,13 +17,15 @@ CONF = Path(__file__).parents[2] / "conf" / "data"
 
 def _module(root: Path, **changes) -> BehaviorDataModule:
     arguments = {
-        "root": root,
+        "datasets_root": root,
         "batch_size": 16,
         "evaluation_batch_size": 16,
         "history_length": 10,
         "steps_per_epoch": 3,
     }
-    preparation = Preparation(core=2, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0}, targets=["cart"])
+    preparation = Preparation(
+        core=2, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0}, roles={"view": "input", "purchase": "input"}
+    )
     source = Synthetic(users=80, items=60, days=40, categories=5)
     return BehaviorDataModule(source, preparation, GlobalTime(8, 8), **(arguments | changes))
 
@@ -81,6 +83,10 @@ def test_an_epoch_without_steps_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
 def test_every_config_builds_its_data_module(name: str, tmp_path: Path) -> None:
-    root = {"seed": 7, "paths": {"datasets": str(tmp_path)}, "data": OmegaConf.load(CONF / f"{name}.yaml")}
+    node = OmegaConf.merge(
+        OmegaConf.load(CONF / f"{name}.yaml"), {"root": "folder", "source": {"events": "e.csv", "catalogue": "c.csv"}}
+    )
+    node.source = node.source if name in ("files", "huggingface") else OmegaConf.load(CONF / f"{name}.yaml").source
+    root = {"seed": 7, "paths": {"datasets": str(tmp_path)}, "data": node}
     data = instantiate(OmegaConf.create(root).data)
     assert isinstance(data, BehaviorDataModule)

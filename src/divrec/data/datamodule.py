@@ -12,11 +12,11 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from divrec.batch import Batch, EvaluationBatch
-from divrec.data.build import PreparedData, prepare
+from divrec.data.build import PreparedData, Resources, prepare
 from divrec.data.collate import Collation
 from divrec.data.histories import read_histories
 from divrec.data.preparation import Preparation
-from divrec.data.sources import Source
+from divrec.data.sources.source import Source
 from divrec.data.split import Split
 from divrec.data.steps import EvaluationSteps, TrainingSteps
 from divrec.errors import ConfigError
@@ -33,7 +33,10 @@ class BehaviorDataModule(LightningDataModule):
         source: where the log comes from.
         preparation: how it becomes a dataset.
         split: which part is for validation and test.
-        root: folder of all prepared datasets.
+        datasets_root: folder of all prepared datasets.
+        root: where the raw log lies; the source has it from here by interpolation, so that a command can say data.root.
+        engine: "duckdb" or "spark"; the content is the same.
+        memory: limit of DuckDB's own memory, as "1GB": for logs that do not fit into memory. None = as it likes.
         history_length: last events that a model reads of each user.
         batch_size: users a training step, over all processes.
         positions: queries a training step, over all processes; None = one a user.
@@ -49,7 +52,10 @@ class BehaviorDataModule(LightningDataModule):
         source: Source,
         preparation: Preparation,
         split: Split,
-        root: str | Path,
+        datasets_root: str | Path,
+        root: str | None = None,
+        engine: str = "duckdb",
+        memory: str | None = None,
         history_length: int = 50,
         batch_size: int = 256,
         positions: int | None = None,
@@ -62,7 +68,7 @@ class BehaviorDataModule(LightningDataModule):
         super().__init__()
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise ConfigError("must be at least 1", where="data.steps_per_epoch", got=steps_per_epoch)
-        self._recipe = (source, preparation, split, Path(root))
+        self._recipe = (source, preparation, split, Path(datasets_root), Resources(engine, memory))
         self._window = (history_length, half_life_days)
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._num_workers, self._seed, self._steps_per_epoch = num_workers, seed, steps_per_epoch
@@ -132,10 +138,12 @@ class BehaviorDataModule(LightningDataModule):
 
     def _collation(self) -> Collation:
         history_length, half_life_days = self._window
+        kinds = self.manifest["event_kinds"]
         return Collation(
             item_count=self.manifest["items"],
             event_weights=tuple(self.manifest["event_weights"]),
-            target_kinds=tuple(kind in self.manifest["settings"]["targets"] for kind in self.manifest["event_kinds"]),
+            target_kinds=tuple(kind in self.manifest["settings"]["targets"] for kind in kinds),
+            input_kinds=tuple(kind in self.manifest.get("input_kinds", kinds) for kind in kinds),
             history_length=history_length,
             half_life_days=half_life_days,
         )

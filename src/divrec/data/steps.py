@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from datasets import Dataset as Table
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from divrec.batch import Batch, EvaluationBatch
@@ -60,6 +61,10 @@ class TrainingSteps(Dataset[Batch]):
         is_target_E = np.asarray(collation.target_kinds)[histories.kinds_E]
         can_ask_M = np.add.reduceat(is_target_E.astype(np.int32), histories.starts_M[:-1]) > 0
         can_ask_M[histories.first_moments[:-1]] = False
+        # With kinds that no model reads: numbers of the events that one does, to find those inside a window.
+        self._read = None if collation.reads_all else np.flatnonzero(collation.is_read(histories.kinds_E))
+        if self._read is not None:
+            can_ask_M &= self._sees_something(histories, collation.history_length)
         self._moments = np.flatnonzero(can_ask_M)  # all moments that can be a query, in order
         self._offsets_R = np.searchsorted(self._moments, histories.first_moments)
         self._rows = np.flatnonzero(np.diff(self._offsets_R))
@@ -100,6 +105,14 @@ class TrainingSteps(Dataset[Batch]):
         )
         return make_batch(self._histories, self._collation, asked, self._targets(all_moments))
 
+    def _sees_something(self, histories: Histories, length: int) -> NDArray[np.bool_]:
+        """By moment, whether one of the last events before it is read by a model."""
+        assert self._read is not None
+        starts_M = histories.starts_M[:-1]
+        rows_M = np.searchsorted(histories.offsets_R, starts_M, side="right") - 1
+        window_starts = np.maximum(histories.offsets_R[rows_M], starts_M - length)
+        return np.searchsorted(self._read, window_starts) < np.searchsorted(self._read, starts_M)
+
     def _rows_of(self, step: int) -> Numbers:
         positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
         passes, places = np.divmod(positions, len(self._rows))
@@ -114,6 +127,8 @@ class TrainingSteps(Dataset[Batch]):
 
     def _extra_queries(self, step: int, window_starts: Numbers, leads: Numbers) -> tuple[Numbers, Numbers]:
         """Batch rows and moments of the extra queries: never the window's first moment, which sees nothing of it."""
+        if self._read is not None:
+            window_starts = self._read[np.searchsorted(self._read, window_starts)]
         first = np.searchsorted(self._moments, self._histories.moments_E[window_starts], side="right")
         rows, candidates = spread(first, leads)
         if self._extra < len(candidates):
