@@ -86,7 +86,7 @@ class RunRecord:
         kind: base, control, trained or baseline.
         name: unique inside a sweep; derived points carry the run's name and their own, joined by a slash.
         config: the resolved config of the run.
-        data: name, fingerprint, users, items, events, categories.
+        data: name, fingerprint, users, items, events, categories (their number), category_source.
         model: encoder, parameters, trainable.
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
         rerank: name and diversity; empty for the ranking as it came.

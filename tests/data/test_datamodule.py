@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as lightning
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from divrec.batch import Batch, EvaluationBatch
 from divrec.data import BehaviorDataModule, GlobalTime, Preparation, Synthetic
@@ -81,12 +81,11 @@ def test_an_epoch_without_steps_is_refused(tmp_path: Path) -> None:
         _module(tmp_path, steps_per_epoch=0)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("[a-z]*.yaml")))
 def test_every_config_builds_its_data_module(name: str, tmp_path: Path) -> None:
-    node = OmegaConf.merge(
-        OmegaConf.load(CONF / f"{name}.yaml"), {"root": "folder", "source": {"events": "e.csv", "catalogue": "c.csv"}}
-    )
-    node.source = node.source if name in ("files", "huggingface") else OmegaConf.load(CONF / f"{name}.yaml").source
-    root = {"seed": 7, "paths": {"datasets": str(tmp_path)}, "data": node}
-    data = instantiate(OmegaConf.create(root).data)
+    files = ["data.source.events=e.csv"] if name in ("files", "huggingface") else []
+    files += ["data.source.catalogue=c.csv"] if name == "files" else []
+    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+        config = compose("data", [f"data={name}", "data.root=folder", f"paths.outputs={tmp_path}", *files])
+    data = instantiate(config.data)
     assert isinstance(data, BehaviorDataModule)

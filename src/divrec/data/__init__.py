@@ -1,12 +1,14 @@
 """The data room: from a behavior log to batches."""
 
 from divrec.data.build import PreparedData, Resources, fingerprint, load, prepare
+from divrec.data.card import CARD_FILE, Card, make_card, write_card
 from divrec.data.categories import CategoryPath
 from divrec.data.collate import Collation
 from divrec.data.datamodule import BehaviorDataModule
 from divrec.data.histories import Histories, read_histories
 from divrec.data.preparation import Preparation
 from divrec.data.privacy import Privacy
+from divrec.data.sampling import CandidateSampler, Sampling
 from divrec.data.sources import (
     Amazon,
     AmazonSequences,
@@ -33,6 +35,9 @@ __all__ = [
     "Amazon",
     "AmazonSequences",
     "BehaviorDataModule",
+    "CARD_FILE",
+    "CandidateSampler",
+    "Card",
     "CategoryPath",
     "ColdItem",
     "Collation",
@@ -51,6 +56,7 @@ __all__ = [
     "RawLog",
     "Resources",
     "Rule",
+    "Sampling",
     "Source",
     "Split",
     "Synthetic",
@@ -64,6 +70,8 @@ __all__ = [
     "admit",
     "fingerprint",
     "load",
+    "make_card",
     "prepare",
     "read_histories",
+    "write_card",
 ]

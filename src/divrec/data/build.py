@@ -19,8 +19,10 @@ from datasets import Dataset, DatasetDict
 
 from divrec.data.engine import open_engine
 from divrec.data.events import Events, Mask, Roles
+from divrec.data.indexing import index
 from divrec.data.preparation import Preparation
 from divrec.data.privacy import Privacy
+from divrec.data.profile import profile
 from divrec.data.saving import content_of, save_catalogue, save_split
 from divrec.data.selection import select
 from divrec.data.sequences import catalogue_table, evaluation_table, number_events, train_table
@@ -36,7 +38,7 @@ from divrec.storage import replacing, write_json
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 QUARANTINE_FILE = "quarantine.parquet"
-NO_CATEGORIES = "none"
+NO_CATEGORIES = "none: clusters of the frozen text vectors stand in"
 
 _logger = logging.getLogger(__name__)
 
@@ -149,8 +151,10 @@ def _build(source: Source, settings: Preparation, split: Split, folder: Path, re
     with open_engine(resources.engine, folder.parent / "scratch", resources.memory) as engine:
         admitted = admit(log, settings.known_kinds, engine, settings.validation)
         pq.write_table(admitted.quarantine, folder / QUARANTINE_FILE)
-        chosen = select(admitted.events, settings, split, engine)
-        events = number_events(chosen.events, settings.seed, engine)
+        indexed = index(admitted, engine)
+        admitted.release(engine)
+        chosen = select(indexed.events, settings, split, engine)
+        events = number_events(chosen.events, indexed, settings.seed)
     counted = {"set_aside": admitted.set_aside, "mended": admitted.mended, "left_out": chosen.left_out}
     built = _Built(events, admitted.catalogue, chosen.windows, counted)
     facts = _write(built, settings, split, folder)
@@ -206,6 +210,7 @@ def _write(built: _Built, settings: Preparation, split: Split, folder: Path) -> 
         "splits": facts,
         **built.facts,
         "left_out": built.facts["left_out"] | _report_bare(events, division.train_E),
+        "profile": profile(events, division, settings.kinds),
     }
 
 

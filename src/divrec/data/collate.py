@@ -33,6 +33,7 @@ class Collation:
         history_length: L, the last events that a model reads; `seen_QS` has all.
         half_life_days: age at which an event counts half in the history weights: small = only the recent past counts;
             None = age does not matter.
+        trim: a batch is only as long as its longest window.
     """
 
     item_count: int
@@ -41,6 +42,7 @@ class Collation:
     input_kinds: tuple[bool, ...] | None = None
     history_length: int = 50
     half_life_days: float | None = None
+    trim: bool = False
 
     @property
     def reads_all(self) -> bool:
@@ -98,7 +100,8 @@ def make_batch(histories: Histories, collation: Collation, asked: Asked, targets
         targets: taken over as they are.
     """
     first_B = np.maximum(histories.offsets_R[asked.rows_B], asked.stops_B - collation.history_length)
-    index_BL = asked.stops_B[:, None] + np.arange(-collation.history_length, 0)
+    width = int((asked.stops_B - first_B).max()) if collation.trim else collation.history_length
+    index_BL = asked.stops_B[:, None] + np.arange(-width, 0)
     padding_BL = index_BL < first_B[:, None]
     index_BL = np.where(padding_BL, first_B[:, None], index_BL)
     first_moment_B = histories.moments_E[first_B]

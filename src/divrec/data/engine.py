@@ -107,7 +107,9 @@ class DuckDBEngine:
             if self._scratch is None:
                 table = table.read_all()
             else:
-                return self._connection.read_parquet(write_stream(table, self._scratch / f"{name}.parquet"), name)
+                return self._connection.read_parquet(
+                    write_stream(table, self._scratch / f"{name}.parquet"), table_name=name
+                )
         self._connection.con.register(name, table)
         return self._connection.table(name)
 

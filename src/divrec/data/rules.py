@@ -20,7 +20,8 @@ _FINER_UNITS = (1_000, 1_000_000, 1_000_000_000)
 LONGEST_ID, LONGEST_TEXT = 256, 20_000
 
 # Columns that the door adds while it works.
-TABLE, KNOWN, TWIN = "table", "item_is_known", "id_of_other_case"
+# KNOWN = row of the item in the catalogue; TWIN = an id that differs by case only, TWIN_ROW = its row.
+TABLE, KNOWN, TWIN, TWIN_ROW = "table", "catalogue_row", "id_of_other_case", "row_of_other_case"
 
 _ENCODING = "Give the file's encoding, as encoding: cp1252, under data.source."
 _MALFORMED = "Check separator and quotes; a separator inside a field wants quotes around the field."
@@ -91,7 +92,7 @@ ITEM_CASE = Rule(
     "Write item ids alike in log and catalogue.",
     key="item_case",
     default=MEND,
-    mended=lambda t: {ITEM_ID: t[TWIN], KNOWN: ibis.literal(True)},
+    mended=lambda t: {ITEM_ID: t[TWIN], KNOWN: t[TWIN_ROW]},
 )
 
 USER_CASE = Rule(

@@ -11,38 +11,35 @@ import pyarrow.compute as pc
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from divrec.data.engine import Engine
 from divrec.data.events import Events, Mask, Numbers
+from divrec.data.indexing import Indexed
 from divrec.data.relational import KIND, REMOVED
 from divrec.schema import CATEGORIES, ITEM_ID, TEXT, TIMESTAMP, USER_ID
 
 UNKNOWN_CATEGORY = "unknown"
-_USER, _ITEM = "user_number", "item_number"
 
 
-def number_events(table: Table, seed: int, engine: Engine) -> Events:
-    """Number users and items in the engine, fetch numbers alone, and order the events.
+def number_events(table: Table, indexed: Indexed, seed: int) -> Events:
+    """Fetch numbers alone, number users and items anew in a shuffled order, and put the events in order.
 
     The result depends neither on the order of the rows nor on the engine.
 
     Args:
-        table: user_id, item_id, timestamp, kind, removed; one event a user, item and moment.
+        table: user_id and item_id (integers), timestamp, kind, removed; one event a user, item and moment.
+        indexed: what the integers stand for.
         seed: of the order of ties, users and items.
-        engine: that holds the table.
     """
     generator = np.random.default_rng(seed)
-    coded, ids = table, {}
-    for column, number in ((USER_ID, _USER), (ITEM_ID, _ITEM)):
-        ids[column] = _shuffled(table.select(column).distinct().to_pyarrow().column(column), generator)
-        numbers = pa.table({column: ids[column], number: np.arange(len(ids[column]), dtype=np.int32)})
-        coded = coded.inner_join(engine.load(numbers), column)
-    fetched = coded.select(_USER, _ITEM, TIMESTAMP, KIND, REMOVED).to_pyarrow()
-    users_E, items_E, times_E = (fetched.column(name).to_numpy() for name in (_USER, _ITEM, TIMESTAMP))
+    fetched = table.select(USER_ID, ITEM_ID, TIMESTAMP, KIND, REMOVED).to_pyarrow()
+    users_E, user_ids = _renumbered(fetched.column(USER_ID), indexed.user_codes, indexed.user_ids, generator)
+    items_E, item_ids = _renumbered(fetched.column(ITEM_ID), indexed.item_codes, indexed.item_ids, generator)
+    times_E, kinds_E, removed_E = (fetched.column(name).to_numpy() for name in (TIMESTAMP, KIND, REMOVED))
+    del fetched
     canonical = np.lexsort((items_E, times_E, users_E))
     tie_breaks = generator.random(len(canonical))
     order = canonical[np.lexsort((tie_breaks, times_E[canonical], users_E[canonical]))]
-    kinds_E, removed_E = (fetched.column(name).to_numpy()[order] for name in (KIND, REMOVED))
-    return Events(users_E[order], items_E[order], times_E[order], kinds_E, removed_E, ids[USER_ID], ids[ITEM_ID])
+    del canonical, tie_breaks
+    return Events(users_E[order], items_E[order], times_E[order], kinds_E[order], removed_E[order], user_ids, item_ids)
 
 
 def train_table(events: Events, chosen_E: Mask) -> pa.Table:
@@ -77,11 +74,20 @@ def catalogue_table(events: Events, catalogue: pa.Table, train_E: Mask) -> tuple
     return pa.table(columns), names
 
 
-def _shuffled(ids: pa.ChunkedArray, generator: np.random.Generator) -> pa.Array:
-    """Ids in an order that carries nothing and depends on the seed alone."""
-    whole = ids.combine_chunks()
-    order = pc.sort_indices(whole).to_numpy()[generator.permutation(len(whole))]
-    return whole.take(pa.array(order))
+def _renumbered(
+    column: pa.ChunkedArray, codes: pa.Array, ids: pa.Array, generator: np.random.Generator
+) -> tuple[Numbers, pa.Array]:
+    """New numbers of the ids that occur, in an order that carries nothing and depends on the seed alone."""
+    codes_E = column.to_numpy()
+    size = int(pc.max(codes).as_py()) + 1
+    occurs = np.zeros(size, dtype=np.bool_)
+    occurs[codes_E] = True
+    present = occurs[codes.to_numpy()]
+    chosen, chosen_codes = ids.filter(pa.array(present)), codes.to_numpy()[present]
+    order = pc.sort_indices(chosen).to_numpy()[generator.permutation(len(chosen))]
+    numbers = np.zeros(size, dtype=np.int32)
+    numbers[chosen_codes[order]] = np.arange(len(order), dtype=np.int32)
+    return numbers[codes_E], chosen.take(pa.array(order))
 
 
 def _history_table(events: Events, chosen_E: NDArray[np.bool_], users: Numbers) -> pa.Table:

@@ -46,14 +46,14 @@ class SparkEngine:
     def load(self, table: pa.Table | pa.RecordBatchReader) -> Table:
         """Tables and streams alike by way of a Parquet file."""
         name = self._next_name()
-        return self._connection.read_parquet(write_stream(table, self._scratch / f"{name}.parquet"), name)
+        return self._connection.read_parquet(write_stream(table, self._scratch / f"{name}.parquet"), table_name=name)
 
     def materialize(self, expression: Table) -> Table:
         """Compute an expression now, write it down, and return what was written: the plan stays short in long loops."""
         name = self._next_name()
         path = str(self._scratch / name)
         self._session.sql(self._connection.compile(expression)).write.parquet(path)
-        return self._connection.read_parquet(path, name)
+        return self._connection.read_parquet(path, table_name=name)
 
     def drop(self, table: Table) -> None:
         """Delete a stored result."""

@@ -26,6 +26,7 @@ from divrec.data.rules import (
     KNOWN,
     TABLE,
     TWIN,
+    TWIN_ROW,
     USER_CASE,
     late_event_rules,
     named_for_catalogue,
@@ -45,12 +46,13 @@ class Admitted:
     """What came through the door.
 
     Attributes:
-        events: user_id, item_id, timestamp, event; duplicates are still in.
-        catalogue: item_id, text and, where the source has them, categories; item ids are unique.
+        events: user_id (string), item_id (row in the source's catalogue), timestamp, event; duplicates are still in.
+        catalogue: row, item_id, text and, where the source has them, categories; item ids are unique.
         quarantine: table ("events" or "catalogue"), row (from 0, in the source's order), rule, and all columns of the
             source as strings.
         set_aside: rows by rule; rules that no row broke are left out.
         mended: the same for rows that were mended and stayed.
+        stored: what the engine keeps for `events`.
     """
 
     events: Table
@@ -58,6 +60,12 @@ class Admitted:
     quarantine: pa.Table
     set_aside: dict[str, int]
     mended: dict[str, int]
+    stored: tuple[Table, ...] = ()
+
+    def release(self, engine: Engine) -> None:
+        """Drop what the engine has stored; `events` cannot be read any more."""
+        for table in self.stored:
+            engine.drop(table)
 
 
 def admit(log: RawLog, event_kinds: Sequence[str], engine: Engine, validation: Validation | None = None) -> Admitted:
@@ -87,13 +95,14 @@ def admit(log: RawLog, event_kinds: Sequence[str], engine: Engine, validation: V
     events = _judge_more(events, (DUPLICATE_EVENT, *late, *log.rules), validation)
     found = _divide(events, engine, validation, "events")
     quarantine = pa.concat_tables([as_strings(found.aside), as_strings(known.aside)], promote_options="default")
-    columns = [name for name in (ITEM_ID, TEXT, CATEGORIES) if name in known.kept.columns]
+    columns = [name for name in (ROW, ITEM_ID, TEXT, CATEGORIES) if name in known.kept.columns]
     return Admitted(
-        events=found.kept.select(USER_ID, ITEM_ID, TIMESTAMP, EVENT),
+        events=found.kept.select(USER_ID, TIMESTAMP, EVENT, **{ITEM_ID: found.kept[KNOWN]}),
         catalogue=known.kept.order_by(ROW).select(*columns).to_pyarrow(),
         quarantine=quarantine,
         set_aside=_counts(quarantine.column(RULE)),
         mended=dict(sorted({**found.mended, **known.mended}.items())),
+        stored=(found.stored, known.stored),
     )
 
 
@@ -111,6 +120,7 @@ class _Judged:
 
 @dataclass(frozen=True)
 class _Divided:
+    stored: Table
     kept: Table
     aside: pa.Table
     mended: dict[str, int]
@@ -139,18 +149,20 @@ def _judge_more(judged: _Judged, rules: Sequence[Rule], validation: Validation) 
 
 def _looked_up(events: _Judged, items: Table) -> _Judged:
     """Events with what the catalogue knows: whether it has the item, and else the one id that differs by case only."""
-    known = items.select(ITEM_ID).mutate(**{KNOWN: ibis.literal(True)})
+    known = items.select(ITEM_ID, **{KNOWN: items[ROW]})
     table = events.table.left_join(known, ITEM_ID).drop(f"{ITEM_ID}_right")
-    lower = items.select(ITEM_ID).mutate(lower=items[ITEM_ID].lower())
-    unique = lower.group_by("lower").agg(same=lower.count(), **{TWIN: lower[ITEM_ID].min()})
+    lower = items.select(ITEM_ID, ROW, lower=items[ITEM_ID].lower())
+    unique = lower.group_by("lower").agg(same=lower.count(), **{TWIN: lower[ITEM_ID].min(), TWIN_ROW: lower[ROW].min()})
     unique = unique.filter(unique.same == 1).drop("same")
-    joined = table.mutate(lower=table[ITEM_ID].lower()).left_join(unique, "lower")
+    joined = table.mutate(
+        lower=ibis.ifelse(table[KNOWN].isnull(), table[ITEM_ID].lower(), ibis.null("string"))
+    ).left_join(unique, "lower")
     return _Judged(joined.drop("lower", "lower_right"), events.mends, events.singled)
 
 
 def _user_twins(events: _Judged, before: Table, engine: Engine, validation: Validation) -> _Judged:
     """Events whose user has a twin (among the users of `before`) that differs by case: mended, set aside or refused."""
-    table = events.table.drop(TWIN)
+    table = events.table.drop(TWIN, TWIN_ROW)
     if validation.action(USER_CASE) == KEEP:
         return _Judged(table, events.mends, events.singled)
     users = before.select(USER_ID).distinct()
@@ -195,7 +207,7 @@ def _divide(judged: _Judged, engine: Engine, validation: Validation, where: str)
     if sum(counts.values()) == total:
         raise DataError("no row is left after setting aside", where=where, got=counts)
     mended = _mend_counts(table, judged.mends, where) | {each: counts[each] for each in dropped}
-    return _Divided(kept, rows, mended)
+    return _Divided(table, kept, rows, mended)
 
 
 def _verdicts(table: Table) -> dict[str, int]:
@@ -252,7 +264,7 @@ def _numbered_batches(batches: pa.RecordBatchReader, schema: pa.Schema) -> Itera
 def as_strings(aside: pa.Table) -> pa.Table:
     """Rows for the quarantine file: table, row and rule first, the source's columns as strings."""
     first = [TABLE, ROW, RULE]
-    hidden = (*first, KNOWN, TWIN, PROBLEM)
+    hidden = (*first, KNOWN, TWIN, TWIN_ROW, PROBLEM)
     originals = [name for name in aside.column_names if name not in hidden and not name.startswith(_FLAG)]
     texts = [_text(aside.column(name)) for name in originals]
     return pa.table([*(aside.column(name) for name in first), *texts], names=[*first, *originals])

@@ -28,6 +28,8 @@ _IRRELEVANT = (
     "data.engine",
     "data.memory",
     "data.num_workers",
+    "data.persistent_workers",
+    "data.pin_memory",
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
     "trainer.devices",
