@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from divrec.data.rules import KNOWN, TABLE, TWIN, TWIN_ROW
+from divrec.data.rules import ADDED
 from divrec.errors import DataError
 from divrec.schema import CATEGORIES, EVENT, ITEM_ID, QUANTITY, ROW, RULE, TEXT, TIMESTAMP, USER_ID
 
-_RESERVED = (ROW, RULE, TABLE, KNOWN, TWIN, TWIN_ROW)
+_RESERVED = (ROW, RULE, *ADDED)
 
 
 def check_events(events: pa.Table | pa.RecordBatchReader) -> None:

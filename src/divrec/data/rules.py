@@ -22,6 +22,8 @@ LONGEST_ID, LONGEST_TEXT = 256, 20_000
 # Columns that the door adds while it works.
 # KNOWN = row of the item in the catalogue; TWIN = an id that differs by case only, TWIN_ROW = its row.
 TABLE, KNOWN, TWIN, TWIN_ROW = "table", "catalogue_row", "id_of_other_case", "row_of_other_case"
+USER_TWIN = "user_of_other_case"
+ADDED = (TABLE, KNOWN, TWIN, TWIN_ROW, USER_TWIN)
 
 _ENCODING = "Give the file's encoding, as encoding: cp1252, under data.source."
 _MALFORMED = "Check separator and quotes; a separator inside a field wants quotes around the field."
@@ -97,12 +99,12 @@ ITEM_CASE = Rule(
 
 USER_CASE = Rule(
     "user ids differ only by case",
-    lambda t: t[TWIN].notnull(),
+    lambda t: t[USER_TWIN].notnull(),
     "Write user ids alike; or set data.preparation.validation.rules.user_case to mend (they are one user) or keep "
     "(case carries meaning).",
     key="user_case",
     default=REFUSE,
-    mended=lambda t: {USER_ID: t[TWIN]},
+    mended=lambda t: {USER_ID: t[USER_TWIN]},
     can_keep=True,
 )
 

@@ -19,6 +19,7 @@ from ibis.expr.types import Table
 from divrec.data.column_checks import check_catalogue, check_events
 from divrec.data.engine import Engine
 from divrec.data.rules import (
+    ADDED,
     CATALOGUE_RULES,
     DUPLICATE_EVENT,
     EARLY_EVENT_RULES,
@@ -28,6 +29,7 @@ from divrec.data.rules import (
     TWIN,
     TWIN_ROW,
     USER_CASE,
+    USER_TWIN,
     late_event_rules,
     named_for_catalogue,
 )
@@ -162,18 +164,17 @@ def _looked_up(events: _Judged, items: Table) -> _Judged:
 
 def _user_twins(events: _Judged, before: Table, engine: Engine, validation: Validation) -> _Judged:
     """Events whose user has a twin (among the users of `before`) that differs by case: mended, set aside or refused."""
-    table = events.table.drop(TWIN, TWIN_ROW)
     if validation.action(USER_CASE) == KEEP:
-        return _Judged(table, events.mends, events.singled)
+        return events
     users = before.select(USER_ID).distinct()
     users = users.mutate(lower=users[USER_ID].lower())
-    groups = users.group_by("lower").agg(ids=users.count(), **{TWIN: users[USER_ID].min()})
+    groups = users.group_by("lower").agg(ids=users.count(), **{USER_TWIN: users[USER_ID].min()})
     groups = groups.filter(groups.ids > 1)
-    twins = users.inner_join(groups, "lower").filter(lambda t: t[USER_ID] != t[TWIN]).select(USER_ID, TWIN)
+    twins = users.inner_join(groups, "lower").filter(lambda t: t[USER_ID] != t[USER_TWIN]).select(USER_ID, USER_TWIN)
     stored = engine.materialize(twins)
     if stored.count().to_pyarrow().as_py() == 0:
-        return _Judged(table, events.mends, events.singled)
-    joined = table.left_join(stored, USER_ID).drop(f"{USER_ID}_right")
+        return events
+    joined = events.table.left_join(stored, USER_ID).drop(f"{USER_ID}_right")
     return _judge_more(_Judged(joined, events.mends, events.singled), (USER_CASE,), validation)
 
 
@@ -264,7 +265,7 @@ def _numbered_batches(batches: pa.RecordBatchReader, schema: pa.Schema) -> Itera
 def as_strings(aside: pa.Table) -> pa.Table:
     """Rows for the quarantine file: table, row and rule first, the source's columns as strings."""
     first = [TABLE, ROW, RULE]
-    hidden = (*first, KNOWN, TWIN, TWIN_ROW, PROBLEM)
+    hidden = (*first, *ADDED, PROBLEM)
     originals = [name for name in aside.column_names if name not in hidden and not name.startswith(_FLAG)]
     texts = [_text(aside.column(name)) for name in originals]
     return pa.table([*(aside.column(name) for name in first), *texts], names=[*first, *originals])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from divrec.data.reading.decoding import decoded
+from divrec.data.reading.decoding import DISGUISE, decoded, is_utf8
 from divrec.errors import DataError
 from divrec.schema import ORIGINAL, PROBLEM
 
@@ -59,7 +59,13 @@ def delimited_batches(
     separator = separator or _separator_of(first, wanted)
     names = list(form.header) if form.header is not None else _fields(first, separator)
     _check_names(names, wanted, where, separator)
-    bad = _BadRows(has_header=form.header is None)
+    # The parser hands malformed rows over as UTF-8 and has no way to say that they are none: such files go through it
+    # as Latin-1, in which every byte is a letter, and are taken back afterwards.
+    with opened() as stream:
+        is_disguised = encoding.lower().replace("_", "-") in ("utf-8", "utf8") and not is_utf8(stream)
+    if is_disguised:
+        encoding = DISGUISE
+    bad = _BadRows(has_header=form.header is None, is_disguised=is_disguised)
     unique = list(dict.fromkeys(wanted))
     with opened() as stream:
         yield from _batches(stream, names, unique, separator, (encoding, bad, form.header is None))
@@ -87,12 +93,12 @@ def _batches(
     try:
         reader = pa_csv.open_csv(stream, **options)
     except pa.ArrowInvalid as error:
-        if "Empty CSV file" in str(error):
+        if "Empty CSV file" in str(error) or "Could not skip initial" in str(error):  # a header alone
             yield from _rest(bad, wanted)
             return
         raise
     for batch in reader:
-        yield bad.merged(_decoded(batch))
+        yield bad.merged(_decoded(batch, bad.is_disguised))
     yield from _rest(bad, wanted)
 
 
@@ -105,14 +111,15 @@ def _rest(bad: _BadRows, wanted: list[str]) -> Iterator[pa.RecordBatch]:
 class _BadRows:
     """Rows with another number of fields; the parser may meet them ahead of the batch that it gives."""
 
-    def __init__(self, has_header: bool) -> None:
+    def __init__(self, has_header: bool, is_disguised: bool) -> None:
+        self.is_disguised = is_disguised
         self.waiting: list[tuple[int, str]] = []
         self._first = 2 if has_header else 1  # the parser's number of the first row of data
         self._next = 0
 
     def note(self, row: pa_csv.InvalidRow) -> str:
         """Keep a row for later; the parser goes on."""
-        text = row.text if isinstance(row.text, str) else bytes(row.text).decode("utf-8", errors="replace")
+        text = row.text.encode(DISGUISE).decode("utf-8", errors="replace") if self.is_disguised else row.text
         self.waiting.append((row.number - self._first, text[:_SHOWN]))
         return "skip"
 
@@ -137,9 +144,9 @@ class _BadRows:
         return both.take(pa.array(np.argsort([*valid, *(place for place, _ in due)], kind="stable")))
 
 
-def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _decoded(batch: pa.RecordBatch, is_disguised: bool) -> pa.RecordBatch:
     columns = {name: batch.column(name) for name in batch.schema.names}
-    texts, problem, original = decoded(columns)
+    texts, problem, original = decoded(columns, is_disguised)
     return pa.RecordBatch.from_pydict({**texts, PROBLEM: problem, ORIGINAL: original})
 
 
