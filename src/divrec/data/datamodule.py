@@ -191,11 +191,9 @@ class BehaviorDataModule(LightningDataModule):
             trim=self._bucket > 1,
         )
 
-    def _progress(self) -> tuple[int, int] | None:
-        """The trainer's epoch and the steps of it that are done; the latter is 0 but after a checkpoint."""
-        if self.trainer is None:
-            return None
-        return self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    def _progress(self) -> int | None:
+        """Steps that the training has behind it, also after a checkpoint (its count of epochs is off by one then)."""
+        return None if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
 
     def _share(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

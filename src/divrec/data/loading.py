@@ -16,17 +16,17 @@ class StepSampler(DistributedSampler[Any]):
 
     Args:
         length: steps an epoch.
-        progress: asked when an epoch begins: the epoch and its steps that are done already; None = as `set_epoch` says,
-            from the first step.
+        progress: asked when an epoch begins: how many steps the whole training has behind it; None = `set_epoch` says.
     """
 
-    def __init__(self, length: int, progress: Callable[[], tuple[int, int] | None]) -> None:
+    def __init__(self, length: int, progress: Callable[[], int | None]) -> None:
         super().__init__(range(length), num_replicas=1, rank=0, shuffle=False)  # type: ignore[arg-type]
         self._length, self._progress = length, progress
 
     def __iter__(self) -> Iterator[int]:
-        epoch, done = self._progress() or (self.epoch, 0)
-        return iter(range(epoch * self._length + done % self._length, (epoch + 1) * self._length))
+        done = self._progress()
+        start = self.epoch * self._length if done is None else done
+        return iter(range(start, (start // self._length + 1) * self._length))
 
     def __len__(self) -> int:
         return self._length

@@ -93,10 +93,7 @@ class TrainingSteps(Dataset[Batch]):
         """The batch of a step, counted from 0 without an end."""
         if step < 0:
             raise IndexError(f"steps are counted from 0, got {step}")
-        rows = self._rows_of(step)
-        chances = np.random.default_rng([self._seed, step, _LEAD]).random(len(rows))
-        low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
-        leads = low + (chances * (high - low)).astype(np.int64)
+        rows, leads = self._leads_of(step)
         moments = self._moments[leads]
         starts_M = self._histories.starts_M
         window_starts = np.maximum(self._histories.offsets_R[rows], starts_M[moments] - self._collation.history_length)
@@ -127,16 +124,20 @@ class TrainingSteps(Dataset[Batch]):
         window_starts = np.maximum(histories.offsets_R[rows_M], starts_M - length)
         return np.searchsorted(self._read, window_starts) < np.searchsorted(self._read, starts_M)
 
-    def _rows_of(self, step: int) -> Numbers:
-        """Rows of a step; with buckets, those of a group of steps are shared out by length of history."""
-        if self._bucket == 1:
-            return self._in_turn(step, 1)
+    def _leads_of(self, step: int) -> tuple[Numbers, Numbers]:
+        """Rows of a step and their lead queries; with buckets, a group of steps shares them out by window length."""
         group, place = divmod(step, self._bucket)
         rows = self._in_turn(group, self._bucket)
-        lengths = np.minimum(np.diff(self._histories.offsets_R)[rows], self._collation.history_length)
-        batches = rows[np.argsort(lengths, kind="stable")].reshape(self._bucket, self._batch_size)
+        chances = np.random.default_rng([self._seed, group, _LEAD]).random(len(rows))
+        low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
+        leads = low + (chances * (high - low)).astype(np.int64)
+        if self._bucket == 1:
+            return rows, leads
+        lengths = self._histories.starts_M[self._moments[leads]] - self._histories.offsets_R[rows]
+        by_length = np.argsort(np.minimum(lengths, self._collation.history_length), kind="stable")
         order = np.random.default_rng([self._seed, group, _BUCKET]).permutation(self._bucket)
-        return batches[order[place]]
+        mine = by_length.reshape(self._bucket, self._batch_size)[order[place]]
+        return rows[mine], leads[mine]
 
     def _in_turn(self, group: int, steps: int) -> Numbers:
         """Rows of a group of steps, out of the endless sequence of permutations."""
