@@ -57,6 +57,11 @@ class Columns:
         time_zone(self.time_zone, "data.source.time_zone")
 
 
+def named(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """A mapping without the canonical names that no column stands for."""
+    return {name: column for name, column in columns.items() if column is not None}
+
+
 def canonical_events(batches: Iterable[pa.RecordBatch], columns: Columns) -> pa.RecordBatchReader:
     """A stream of events with canonical names and types, one batch at a time.
 

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from divrec.data.reading import Columns, Format, canonical_events, canonical_items, content_hash, found_files, read_rows
+from divrec.data.reading import (
+    Columns,
+    Format,
+    canonical_events,
+    canonical_items,
+    content_hash,
+    found_files,
+    named,
+    read_rows,
+)
 from divrec.data.sources.source import RawLog
 from divrec.errors import ConfigError
 from divrec.schema import ITEM_ID
@@ -20,7 +29,7 @@ class Files:
         events: path or glob of the event files, or a list of them; rows are numbered through all of them.
         catalogue: path or glob of the catalogue files.
         columns: canonical name -> column of the event files: user_id, item_id, timestamp; event and quantity where
-            there are any; further names are kept for the quarantine file.
+            there are any (null = there is none); further names are kept for the quarantine file.
         catalogue_columns: canonical name -> column of the catalogue files: item_id; text, or fields for
             `preparation.text`; categories where there are any.
         kind: kind of all events where no column tells it.
@@ -36,8 +45,8 @@ class Files:
         self,
         events: str | Sequence[str],
         catalogue: str | Sequence[str],
-        columns: Mapping[str, str],
-        catalogue_columns: Mapping[str, str],
+        columns: Mapping[str, str | None],
+        catalogue_columns: Mapping[str, str | None],
         root: str | None = None,
         kind: str | None = None,
         kinds: Mapping[str, str] | None = None,
@@ -53,8 +62,8 @@ class Files:
     ) -> None:
         self.name, self._root = name, root
         self._paths = {"events": events, "catalogue": catalogue}
-        self._columns = Columns(dict(columns), kind, dict(kinds or {}), time_zone, time_format)
-        self._item_columns = dict(catalogue_columns)
+        self._columns = Columns(named(columns), kind, dict(kinds or {}), time_zone, time_format)
+        self._item_columns = named(catalogue_columns)
         self._form = Format(format, separator, encoding)
         self._item_form = Format(catalogue_format, catalogue_separator, catalogue_encoding)
         if ITEM_ID not in self._item_columns:

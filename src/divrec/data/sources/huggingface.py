@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from divrec.data.reading import Columns, canonical_events, canonical_items, content_hash
+from divrec.data.reading import Columns, canonical_events, canonical_items, content_hash, named
 from divrec.data.sources.source import RawLog
 from divrec.errors import DataError
 
@@ -34,8 +34,8 @@ class HuggingFace:
     def __init__(
         self,
         events: str,
-        columns: Mapping[str, str],
-        catalogue_columns: Mapping[str, str],
+        columns: Mapping[str, str | None],
+        catalogue_columns: Mapping[str, str | None],
         catalogue: str | None = None,
         kind: str | None = None,
         kinds: Mapping[str, str] | None = None,
@@ -53,8 +53,8 @@ class HuggingFace:
         self.name, self._revision, self._streaming = name, revision, streaming
         self._events = (_place(events, root), events_config, events_split)
         self._catalogue = (_place(catalogue or events, root), catalogue_config, catalogue_split)
-        self._columns = Columns(dict(columns), kind, dict(kinds or {}), time_zone, time_format)
-        self._item_columns = dict(catalogue_columns)
+        self._columns = Columns(named(columns), kind, dict(kinds or {}), time_zone, time_format)
+        self._item_columns = named(catalogue_columns)
 
     def describe(self) -> dict[str, Any]:
         """Ids, revision and mapping; for local folders the hash of their files instead of the path."""
