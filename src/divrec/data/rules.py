@@ -119,6 +119,30 @@ DUPLICATE_EVENT = Rule(
 )
 
 
+_UNREADABLE_OR_MISSING: tuple[Rule, ...] = (
+    _problem(ROW_IS_MALFORMED, "malformed", _MALFORMED),
+    _problem(ROW_IS_NO_OBJECT, "malformed", "JSON lines: one object a line."),
+    _problem(TEXT_IS_BROKEN, "encoding", _ENCODING, can_mend=True),
+    _problem(TIME_IS_UNREADABLE, "time_format", "Give its form, as time_format: '%d.%m.%Y', under data.source."),
+    _problem(QUANTITY_IS_UNREADABLE, "quantity_format", "Quantities are plain numbers with a decimal point."),
+    Rule("no user id", lambda t: blank(t[USER_ID]), "Give every event a user id.", key="no_user"),
+    Rule("no item id", lambda t: blank(t[ITEM_ID]), "Give every event an item id.", key="no_item"),
+    Rule(
+        f"id is longer than {LONGEST_ID} characters",
+        lambda t: (t[USER_ID].length() > LONGEST_ID) | (t[ITEM_ID].length() > LONGEST_ID),
+        "Check quotes and separators: a field may have swallowed its neighbors.",
+        key="long_id",
+    ),
+    Rule("no timestamp", lambda t: t[TIMESTAMP].isnull(), "Give every event a timestamp.", key="no_time"),
+    Rule(
+        "timestamp is before 1980 or after 2100",
+        lambda t: (t[TIMESTAMP] < EARLIEST) | (t[TIMESTAMP] >= LATEST),
+        "Timestamps are whole seconds since 1970; divide milliseconds by 1000.",
+        key="time_range",
+    ),
+)
+
+
 def late_event_rules(event_kinds: Sequence[str], latest: int) -> tuple[Rule, ...]:
     """Rules for events whose items have been looked up; a row counts under the first that it breaks.
 
@@ -127,26 +151,7 @@ def late_event_rules(event_kinds: Sequence[str], latest: int) -> tuple[Rule, ...
         latest: seconds since the epoch; what comes later is in the future.
     """
     return (
-        _problem(ROW_IS_MALFORMED, "malformed", _MALFORMED),
-        _problem(ROW_IS_NO_OBJECT, "malformed", "JSON lines: one object a line."),
-        _problem(TEXT_IS_BROKEN, "encoding", _ENCODING, can_mend=True),
-        _problem(TIME_IS_UNREADABLE, "time_format", "Give its form, as time_format: '%d.%m.%Y', under data.source."),
-        _problem(QUANTITY_IS_UNREADABLE, "quantity_format", "Quantities are plain numbers with a decimal point."),
-        Rule("no user id", lambda t: blank(t[USER_ID]), "Give every event a user id.", key="no_user"),
-        Rule("no item id", lambda t: blank(t[ITEM_ID]), "Give every event an item id.", key="no_item"),
-        Rule(
-            f"id is longer than {LONGEST_ID} characters",
-            lambda t: (t[USER_ID].length() > LONGEST_ID) | (t[ITEM_ID].length() > LONGEST_ID),
-            "Check quotes and separators: a field may have swallowed its neighbors.",
-            key="long_id",
-        ),
-        Rule("no timestamp", lambda t: t[TIMESTAMP].isnull(), "Give every event a timestamp.", key="no_time"),
-        Rule(
-            "timestamp is before 1980 or after 2100",
-            lambda t: (t[TIMESTAMP] < EARLIEST) | (t[TIMESTAMP] >= LATEST),
-            "Timestamps are whole seconds since 1970; divide milliseconds by 1000.",
-            key="time_range",
-        ),
+        *_UNREADABLE_OR_MISSING,
         Rule(
             "event lies in the future",
             lambda t: t[TIMESTAMP] > latest,
