@@ -15,11 +15,11 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep front evaluate report test check format smoke notebook bench clean
+.PHONY: help setup data train sweep front evaluate report test test-spark check format smoke notebook bench clean
 
 help: ## Show the targets
 	@echo "make TARGET, with DATA=$(DATA) SWEEP=$(SWEEP) ARGS=\"KEY=VALUE ...\""
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing divrec into $(VENV) (the first time this takes a few minutes)"
@@ -50,7 +50,11 @@ report: front ## Rebuild the front and say where the report is
 	@echo "Open $(DIR)/report.html"
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not spark" $(ARGS)
+
+test-spark: $(STAMP) ## Engine parity on a local Spark (installs pyspark; needs Java 17 or later)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[spark]"
+	$(BIN)/python -m pytest -m spark $(ARGS)
 
 check: $(STAMP) ## Lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """The frozen dataclasses that carry tensors between the rooms.
 
-Shapes: B users in a batch, L history length, Q queries (B of them lead, one a user), P positive targets,
+Shapes: B users in a batch, L history length, Q queries (B of them lead, one a user), P positive targets, C candidates,
 N items, D dimension, J categories an item, M candidates kept of a ranking, K delivered items, T targets a user.
 """
 
@@ -22,6 +22,14 @@ class _Movable:
             for f in dataclasses.fields(self)  # type: ignore[arg-type]
         }
         return type(self)(**moved)
+
+    def pin_memory(self) -> Self:
+        """The same record with every tensor in page-locked memory, from where copies to a GPU are faster."""
+        pinned = {
+            f.name: value.pin_memory() if isinstance(value := getattr(self, f.name), Tensor | _Movable) else value
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+        }
+        return type(self)(**pinned)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,9 @@ class Batch(_Movable):
         target_queries_P: query of each positive target.
         target_items_P: the item of each positive target.
         target_values_P: label of each positive target in (0, 1]: rating or event weight, 1 for a purchase.
+        negatives_QC: candidates that stand against the targets of each query; None = the task draws its own. Some may
+            be targets, or seen: the task leaves those out.
+        negative_values_QC: label of each candidate in [0, 1].
     """
 
     users_B: Tensor
@@ -81,6 +92,8 @@ class Batch(_Movable):
     target_queries_P: Tensor
     target_items_P: Tensor
     target_values_P: Tensor
+    negatives_QC: Tensor | None = None
+    negative_values_QC: Tensor | None = None
 
 
 @dataclass(frozen=True)

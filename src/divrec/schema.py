@@ -23,6 +23,9 @@ RANK = "rank"
 SCORE = "score"
 RULE = "rule"
 ROW = "row"
+QUANTITY = "quantity"
+PROBLEM = "problem"  # what a reader found wrong with a row
+ORIGINAL = "original"  # what stood there instead
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (VALIDATION, TEST)
@@ -84,7 +87,7 @@ class RunRecord:
         kind: base, control, trained or baseline.
         name: unique inside a sweep; derived points carry the run's name and their own, joined by a slash.
         config: the resolved config of the run.
-        data: name, fingerprint, users, items, events, categories.
+        data: name, fingerprint, users, items, events, categories (their number), category_source.
         model: encoder, parameters, trainable.
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
         rerank: name and diversity; empty for the ranking as it came.

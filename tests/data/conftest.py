@@ -23,7 +23,7 @@ def settings() -> Preparation:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """A small simulated shop, prepared."""
     preparation = Preparation(
-        core=3, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0}, targets=["cart", "purchase"]
+        core=3, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0}, roles={"view": "input"}
     )
     source = Synthetic(users=150, items=120, days=60, categories=8)
     return prepare(source, preparation, GlobalTime(10, 10), tmp_path_factory.mktemp("datasets"))

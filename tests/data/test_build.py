@@ -104,7 +104,7 @@ def test_a_view_in_an_earlier_moment_takes_the_purchase_from_the_targets(build) 
         ("u", "at once", START + 9 * DAY, "purchase"),
         ("u", "only viewed", START + 9 * DAY, "view"),
     ]
-    preparation = Preparation(core=1, event_weights={"view": 0.2, "purchase": 1.0})
+    preparation = Preparation(core=1, event_weights={"view": 0.2, "purchase": 1.0}, roles={"view": "input"})
     prepared = build(rows, preparation, SPLIT)
     ids = prepared.catalogue["item_id"]
     assert {ids[item] for item in prepared.splits["test"][0]["targets"]} == {"j8", "j9", "at once"}

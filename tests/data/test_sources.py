@@ -8,7 +8,7 @@ import pytest
 
 from divrec.data import CompleteJourney, GlobalTime, Preparation, Synthetic, TrainingSteps, prepare, read_histories
 from divrec.data.collate import Collation
-from divrec.data.sources import readable
+from divrec.data.sources.completejourney import readable
 from divrec.errors import ConfigError, DataError
 
 needs_journey = pytest.mark.skipif(

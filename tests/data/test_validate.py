@@ -46,10 +46,6 @@ BROKEN = {
         lambda: _events(lambda t: _set(t, "timestamp", t.column("timestamp").cast(pa.timestamp("s")))),
         "column timestamp: must hold whole numbers",
     ),
-    "milliseconds": (
-        lambda: _events(lambda t: _map(t, "timestamp", lambda value: value * 1000)),
-        "divide milliseconds by 1000",
-    ),
     "no user ids": (lambda: _events(lambda t: _set(t, "user_id", pa.nulls(len(GOOD), pa.string()))), "no user id"),
     "blank item ids": (lambda: _events(lambda t: _map(t, "item_id", lambda value: "  ")), "no item id"),
     "another catalogue": (lambda: _events(lambda t: _map(t, "item_id", lambda value: f"0{value}")), "leading zeros"),
@@ -63,7 +59,7 @@ BROKEN = {
     "no text column": (lambda: _catalogue(lambda t: t.drop_columns("text")), "missing: text"),
     "an item twice": (
         lambda: _catalogue(lambda t: pa.concat_tables([t, t.slice(2, 1)])),
-        "more than once; got \\['i2'\\]",
+        "more than once; got .*'i2'",
     ),
     "no texts": (lambda: _catalogue(lambda t: _map(t, "text", lambda value: " ")), "catalogue: no text"),
     "numeric categories": (
@@ -105,9 +101,11 @@ def test_empty_split_is_refused(tmp_path) -> None:
         ({"core": 0}, "preparation.core: must be at least 1"),
         ({"repeats": "last"}, "preparation.repeats"),
         ({"event_weights": {"purchase": 2.0}}, r"must lie in \[0, 1\]"),
-        ({"targets": ["view"]}, "preparation.targets.*Choose among purchase"),
-        ({"targets": []}, "preparation.targets"),
-        ({"event_weights": {"purchase": 0.0}}, "preparation.targets"),
+        ({"roles": {"view": "input"}}, "preparation.roles.*weight above 0"),
+        ({"roles": {"purchase": "buy"}}, "preparation.roles.*input, target, both, removes"),
+        ({"roles": {"purchase": "input"}}, "preparation.roles: no kind can be a target"),
+        ({"roles": {"purchase": "target"}}, "preparation.roles: no kind can be read"),
+        ({"event_weights": {"purchase": 0.0}}, "preparation.roles: no kind can be a target"),
     ],
 )
 def test_settings_without_sense_are_refused(arguments: dict, message: str) -> None:

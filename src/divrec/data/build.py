@@ -6,45 +6,54 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, DatasetInfo, Features
+from datasets import Dataset, DatasetDict
 
-from divrec.data.engine import DuckDBEngine, Engine
+from divrec.data.engine import open_engine
+from divrec.data.events import Events, Mask, Roles
+from divrec.data.indexing import index
 from divrec.data.preparation import Preparation
-from divrec.data.relational import first_touch, k_core, strongest_of_moment
-from divrec.data.sequences import Events, catalogue_table, evaluation_table, number_events, train_table
-from divrec.data.sources import RawLog, Source
-from divrec.data.split import PARTS, Split, Windows, label
-from divrec.data.validate import Admitted, admit
+from divrec.data.privacy import Privacy
+from divrec.data.profile import profile
+from divrec.data.saving import content_of, save_catalogue, save_split
+from divrec.data.selection import select
+from divrec.data.sequences import catalogue_table, evaluation_table, number_events, train_table
+from divrec.data.sources.source import RawLog, Source
+from divrec.data.split import PARTS, Split, Windows
+from divrec.data.split import plain as plain_split
+from divrec.data.validate import admit
 from divrec.errors import DataError
-from divrec.schema import (
-    ITEM_ID,
-    SPLITS,
-    TEST,
-    TRAIN,
-    USER_ID,
-    VALIDATION,
-    catalogue_features,
-    evaluation_features,
-    sequence_features,
-)
+from divrec.schema import SPLITS, TRAIN
 from divrec.storage import replacing, write_json
 
 # Part of every fingerprint: raise it when the same source and settings would give another dataset.
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 QUARANTINE_FILE = "quarantine.parquet"
+NO_CATEGORIES = "none: clusters of the frozen text vectors stand in"
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """With what a dataset is built; it decides nothing of the content.
+
+    Attributes:
+        engine: "duckdb" or "spark".
+        memory: limit of DuckDB's own memory, as "1GB"; None = as it likes.
+    """
+
+    engine: str = "duckdb"
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +75,15 @@ class PreparedData:
 
 def fingerprint(source: Source, settings: Preparation, split: Split) -> str:
     """Hash of all that decides a dataset's content: the source's facts, the settings, the split and the format."""
-    content = {"format": FORMAT_VERSION, "source": source.describe(), "settings": _plain_settings(settings, split)}
+    content = {"format": FORMAT_VERSION, "source": source.describe(), "settings": plain_settings(settings, split)}
+    if settings.privacy.pseudonymize:
+        content["key"] = settings.privacy.key_check()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare(source: Source, settings: Preparation, split: Split, root: Path) -> PreparedData:
+def prepare(
+    source: Source, settings: Preparation, split: Split, root: Path, resources: Resources | None = None
+) -> PreparedData:
     """Build a dataset, or load it where it has been built before.
 
     The folder ROOT/NAME-FINGERPRINT appears whole or not at all; of two processes that build it at once, the later one
@@ -86,7 +99,12 @@ def prepare(source: Source, settings: Preparation, split: Split, root: Path) -> 
     if not path.is_dir():
         try:
             with replacing(path) as folder:
-                _build(source.read(), settings, split, folder, {"name": source.name, "fingerprint": identity})
+                facts = _build(source, settings, split, folder, resources or Resources())
+                content = content_of(folder)
+                write_json(
+                    folder / MANIFEST_FILE,
+                    {"name": source.name, "fingerprint": identity, "content": content, **facts},
+                )
         except OSError:
             if not (path / MANIFEST_FILE).is_file():
                 raise
@@ -108,74 +126,102 @@ def load(path: Path) -> PreparedData:
     return PreparedData(path, manifest, DatasetDict(splits), Dataset.load_from_disk(path / "catalogue"))
 
 
+def plain_settings(settings: Preparation, split: Split) -> dict[str, Any]:
+    """All settings as plain JSON types."""
+    return {**settings.plain(), "split": plain_split(split)}
+
+
 # --- the build --------------------------------------------------------------------------------------------------------
 
 
-def _build(log: RawLog, settings: Preparation, split: Split, folder: Path, identity: dict[str, str]) -> None:
-    with DuckDBEngine() as engine:
-        admitted = admit(log, list(settings.event_weights), engine)
-        windows = split.windows(admitted.events)
-        table, left_out = _select(admitted, settings, windows, engine)
-    events = number_events(table, settings.seed)
-    is_target = np.array([kind in settings.targets for kind in settings.kinds])
-    tables = {TRAIN: train_table(events)} | {name: evaluation_table(events, name, is_target) for name in SPLITS}
-    for name, rows in tables.items():
+@dataclass(frozen=True)
+class _Built:
+    """What the engine leaves: events as numbers, the catalogue, and what was counted on the way."""
+
+    events: Events
+    catalogue: pa.Table
+    windows: Windows | None
+    facts: dict[str, Any]
+
+
+def _build(source: Source, settings: Preparation, split: Split, folder: Path, resources: Resources) -> dict[str, Any]:
+    """Write everything but the manifest, and return its facts."""
+    folder.mkdir()
+    log = _let_in(source.read(), settings)
+    with open_engine(resources.engine, folder.parent / "scratch", resources.memory) as engine:
+        admitted = admit(log, settings.known_kinds, engine, settings.validation)
+        pq.write_table(admitted.quarantine, folder / QUARANTINE_FILE)
+        indexed = index(admitted, engine)
+        admitted.release(engine)
+        chosen = select(indexed.events, settings, split, engine)
+        events = number_events(chosen.events, indexed, settings.seed)
+    counted = {"set_aside": admitted.set_aside, "mended": admitted.mended, "left_out": chosen.left_out}
+    built = _Built(events, admitted.catalogue, chosen.windows, counted)
+    facts = _write(built, settings, split, folder)
+    settings.privacy.check(folder)
+    return facts | {"settings": plain_settings(settings, split), "source": log.source}
+
+
+def _let_in(log: RawLog, settings: Preparation) -> RawLog:
+    """The log after what does not look at events: privacy, item texts, levels of categories."""
+    if settings.privacy != Privacy():
+        log = settings.privacy.apply(log)
+    catalogue = log.catalogue
+    if settings.categories is not None:
+        catalogue = settings.categories(catalogue)
+    if settings.text is not None:
+        catalogue = settings.text(catalogue)
+    return dataclasses.replace(log, catalogue=catalogue)
+
+
+def _write(built: _Built, settings: Preparation, split: Split, folder: Path) -> dict[str, Any]:
+    events = built.events
+    roles = Roles(
+        *(np.array([kind in chosen for kind in settings.kinds]) for chosen in (settings.targets, settings.inputs))
+    )
+    division = split.divide(events, roles, built.windows)
+    facts: dict[str, Any] = {}
+    makers: dict[str, Callable[[], pa.Table]] = {TRAIN: partial(train_table, events, division.train_E)} | {
+        name: partial(evaluation_table, events, division.history_E[name], division.targets_E[name], roles.is_input)
+        for name in SPLITS
+    }
+    for name, make in makers.items():  # one after the other: only one of them is in memory
+        rows = make()
         if rows.num_rows == 0:
             raise DataError(
                 f"no user is left in the split {name}",
                 where="data.split",
                 mend="Lengthen the windows, lower preparation.core, or name more kinds as targets.",
             )
-    catalogue, category_names = catalogue_table(events, admitted.catalogue)
-    left_out |= _report_bare(events)
-    _save(folder, tables, catalogue)
-    pq.write_table(admitted.quarantine, folder / QUARANTINE_FILE)
-    facts = {
-        **identity,
+        save_split(folder, name, rows)
+        facts[name] = _split_facts(name, rows, built.windows)
+    write_json(folder / "splits" / "dataset_dict.json", {"splits": list(makers)})
+    catalogue, category_names = catalogue_table(events, built.catalogue, division.train_E)
+    save_catalogue(folder, catalogue)
+    return {
         "users": len(events.user_ids),
         "items": len(events.item_ids),
         "events": len(events.items_E),
         "category_names": category_names,
+        "category_source": _category_source(settings, category_names),
         "event_kinds": settings.kinds,
         "event_weights": [float(settings.event_weights[kind]) for kind in settings.kinds],
-        "splits": {name: _split_facts(name, rows, windows) for name, rows in tables.items()},
-        "set_aside": admitted.set_aside,
-        "left_out": left_out,
-        "settings": _plain_settings(settings, split),
-        "source": log.source,
+        "input_kinds": settings.inputs,
+        "splits": facts,
+        **built.facts,
+        "left_out": built.facts["left_out"] | _report_bare(events, division.train_E),
+        "profile": profile(events, division, settings.kinds),
     }
-    write_json(folder / MANIFEST_FILE, facts)
 
 
-def _select(
-    admitted: Admitted, settings: Preparation, windows: Windows, engine: Engine
-) -> tuple[pa.Table, dict[str, int]]:
-    """The events of the dataset, and how many events, users and items the log had beside them."""
-    moments = engine.materialize(strongest_of_moment(admitted.events, settings.kinds))
-    once = engine.materialize(first_touch(moments)) if settings.repeats == "first" else moments
-    chosen = engine.materialize(label(k_core(once, settings.core, engine), windows))
-    events = [int(table.count().to_pyarrow().as_py()) for table in (admitted.events, moments, once, chosen)]
-    if events[-1] == 0:
-        raise DataError(
-            f"no user and item is left in the {settings.core}-core",
-            where="data.preparation.core",
-            got=settings.core,
-            mend="Lower the core.",
-        )
-    left_out = {
-        "events of weight 0 or repeated within a moment": events[0] - events[1],
-        "events after the first of a user-item pair": events[1] - events[2],
-        "events outside the core": events[2] - events[3],
-    }
-    for column, name in ((USER_ID, "users"), (ITEM_ID, "items")):
-        counts = [int(table[column].nunique().to_pyarrow().as_py()) for table in (once, chosen)]
-        left_out[f"{name} outside the core"] = counts[0] - counts[1]
-    return chosen.to_pyarrow(), left_out
+def _category_source(settings: Preparation, names: list[str]) -> str:
+    if not names:
+        return NO_CATEGORIES
+    return "column" if settings.categories is None else f"level {settings.categories.level} of a path"
 
 
-def _report_bare(events: Events) -> dict[str, int]:
+def _report_bare(events: Events, trained: Mask) -> dict[str, int]:
     """Users and items that stay in the dataset without training events; both are warned of."""
-    trained = events.parts_E == PARTS.index(TRAIN)
     users = len(events.user_ids) - len(np.unique(events.users_E[trained]))
     items = len(events.item_ids) - len(np.unique(events.items_E[trained]))
     if users:
@@ -189,43 +235,8 @@ def _report_bare(events: Events) -> dict[str, int]:
     return {"users without training events": users, "items without training events": items}
 
 
-def _split_facts(name: str, rows: pa.Table, windows: Windows) -> dict[str, Any]:
+def _split_facts(name: str, rows: pa.Table, windows: Windows | None) -> dict[str, Any]:
     if name == TRAIN:
         return {"users": rows.num_rows, "events": len(rows.column("items").combine_chunks().values)}
-    start, end = windows.bounds(name)
-    return {
-        "users": rows.num_rows,
-        "targets": len(rows.column("targets").combine_chunks().values),
-        "start": start,
-        "end": end,
-    }
-
-
-def _plain_settings(settings: Preparation, split: Split) -> dict[str, Any]:
-    return {**settings.plain(), "split": dataclasses.asdict(split)}  # type: ignore[call-overload]
-
-
-def _save(folder: Path, tables: dict[str, pa.Table], catalogue: pa.Table) -> None:
-    features = {TRAIN: sequence_features(), VALIDATION: evaluation_features(), TEST: evaluation_features()}
-    identity = folder.name
-    with _quietly():
-        splits = {name: _dataset(rows, features[name], f"{identity}-{name}") for name, rows in tables.items()}
-        DatasetDict(splits).save_to_disk(folder / "splits")
-        _dataset(catalogue, catalogue_features(), f"{identity}-catalogue").save_to_disk(folder / "catalogue")
-
-
-def _dataset(table: pa.Table, features: Features, identity: str) -> Dataset:
-    """A Hugging Face dataset around Arrow memory; nothing passes through the library's cache."""
-    return Dataset(table.cast(features.arrow_schema), info=DatasetInfo(features=features), fingerprint=identity)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the library's progress bars, which would fill a log."""
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
+    bounds = {} if windows is None else dict(zip(("start", "end"), windows.bounds(name), strict=True))
+    return {"users": rows.num_rows, "targets": len(rows.column("targets").combine_chunks().values), **bounds}

@@ -29,16 +29,37 @@ class Collation:
         item_count: number N of items in the catalogue; pads `seen_QS`.
         event_weights: weight of each kind of event in (0, 1], by its number.
         target_kinds: by kind, whether its events can be targets.
+        input_kinds: by kind, whether a model reads its events; None = all. Others are seen items of weight 0.
         history_length: L, the last events that a model reads; `seen_QS` has all.
         half_life_days: age at which an event counts half in the history weights: small = only the recent past counts;
             None = age does not matter.
+        trim: a batch is only as long as its longest window.
     """
 
     item_count: int
     event_weights: tuple[float, ...]
     target_kinds: tuple[bool, ...]
+    input_kinds: tuple[bool, ...] | None = None
     history_length: int = 50
     half_life_days: float | None = None
+    trim: bool = False
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether a model reads events of every kind."""
+        return self.input_kinds is None or all(self.input_kinds)
+
+    @property
+    def read_weights(self) -> NDArray[np.float32]:
+        """Weight of each kind in the history; 0 for kinds that are not read."""
+        weights = np.asarray(self.event_weights, dtype=np.float32)
+        return weights if self.input_kinds is None else weights * np.asarray(self.input_kinds, dtype=np.float32)
+
+    def is_read(self, kinds: Numbers) -> NDArray[np.bool_]:
+        """Whether a model reads events of these kinds."""
+        if self.input_kinds is None:
+            return np.ones(len(kinds), dtype=np.bool_)
+        return np.asarray(self.input_kinds)[kinds]
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -76,12 +97,18 @@ def make_batch(histories: Histories, collation: Collation, asked: Asked, targets
         targets: taken over as they are.
     """
     first_B = np.maximum(histories.offsets_R[asked.rows_B], asked.stops_B - collation.history_length)
-    index_BL = asked.stops_B[:, None] + np.arange(-collation.history_length, 0)
+    width = int((asked.stops_B - first_B).max()) if collation.trim else collation.history_length
+    index_BL = asked.stops_B[:, None] + np.arange(-width, 0)
     padding_BL = index_BL < first_B[:, None]
     index_BL = np.where(padding_BL, first_B[:, None], index_BL)
     first_moment_B = histories.moments_E[first_B]
+    if not collation.reads_all:
+        padding_BL = padding_BL | ~collation.is_read(histories.kinds_E[index_BL].ravel()).reshape(index_BL.shape)
     groups_BL = np.where(padding_BL, -1, histories.moments_E[index_BL] - first_moment_B[:, None])
     groups_Q = histories.moments_E[asked.stops_Q - 1] - first_moment_B[asked.query_rows_Q]
+    if not collation.reads_all:  # the last moment that holds anything to read
+        visible_QL = np.where(groups_BL[asked.query_rows_Q] <= groups_Q[:, None], groups_BL[asked.query_rows_Q], -1)
+        groups_Q = visible_QL.max(-1)
     seen_QS, history_QS = _seen(histories, collation, asked)
     return Batch(
         users_B=_whole(histories.users_R[asked.rows_B]),
@@ -108,7 +135,7 @@ def _seen(histories: Histories, collation: Collation, asked: Asked) -> tuple[NDA
     distinct_Q = histories.distinct_E[asked.stops_Q] - histories.distinct_E[starts_Q]
     width = int(distinct_Q.max(initial=0))
     cells = queries * width + histories.slots_E[events] - histories.distinct_E[starts_Q][queries]
-    weights = np.asarray(collation.event_weights, dtype=np.float32)[histories.kinds_E[events]]
+    weights = collation.read_weights[histories.kinds_E[events]]
     if collation.half_life_days is not None:
         ages = histories.times_E[asked.stops_Q - 1][queries] - histories.times_E[events]
         weights = weights * np.exp2(-ages / (_DAY * collation.half_life_days)).astype(np.float32)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from divrec.batch import Batch, EvaluationBatch
-from divrec.data.build import PreparedData, prepare
+from divrec.data.build import PreparedData, Resources, prepare
 from divrec.data.collate import Collation
 from divrec.data.histories import read_histories
+from divrec.data.loading import ResumableLoader, StepSampler
 from divrec.data.preparation import Preparation
-from divrec.data.sources import Source
+from divrec.data.sampling import CandidateSampler, Sampling
+from divrec.data.sources.source import Source
 from divrec.data.split import Split
 from divrec.data.steps import EvaluationSteps, TrainingSteps
+from divrec.data.text import ProfileText
 from divrec.errors import ConfigError
 from divrec.schema import TEST, TRAIN, VALIDATION
 
@@ -33,13 +36,21 @@ class BehaviorDataModule(LightningDataModule):
         source: where the log comes from.
         preparation: how it becomes a dataset.
         split: which part is for validation and test.
-        root: folder of all prepared datasets.
+        datasets_root: folder of all prepared datasets.
+        root: where the raw log lies; the source has it from here by interpolation, so that a command can say data.root.
+        engine: "duckdb" or "spark"; the content is the same.
+        memory: limit of DuckDB's own memory, as "1GB": for logs that do not fit into memory. None = as it likes.
         history_length: last events that a model reads of each user.
         batch_size: users a training step, over all processes.
         positions: queries a training step, over all processes; None = one a user.
         evaluation_batch_size: users an evaluation batch, in each process.
         half_life_days: age at which an event counts half in the history weights; None = age does not matter.
         num_workers: processes that build batches; they do not change them. 0 = in the process of the training.
+        persistent_workers: keep these processes from one epoch to the next.
+        pin_memory: put batches into page-locked memory, from where copies to a GPU are faster.
+        bucket: so many training steps share their users out by length of history, and evaluation goes by length, so
+            that batches are hardly padded; 1 = not, every batch is `history_length` wide.
+        sampling: candidates and labels of training queries; None = the task draws its own candidates.
         seed: of users, moments and extra queries.
         steps_per_epoch: training steps an epoch; None = as many as show each user once.
     """
@@ -49,23 +60,37 @@ class BehaviorDataModule(LightningDataModule):
         source: Source,
         preparation: Preparation,
         split: Split,
-        root: str | Path,
+        datasets_root: str | Path,
+        root: str | None = None,
+        engine: str = "duckdb",
+        memory: str | None = None,
         history_length: int = 50,
         batch_size: int = 256,
         positions: int | None = None,
         evaluation_batch_size: int = 256,
         half_life_days: float | None = None,
         num_workers: int = 0,
+        persistent_workers: bool = False,
+        pin_memory: bool = False,
+        bucket: int = 1,
+        sampling: Sampling | None = None,
         seed: int = 0,
         steps_per_epoch: int | None = None,
     ) -> None:
         super().__init__()
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise ConfigError("must be at least 1", where="data.steps_per_epoch", got=steps_per_epoch)
-        self._recipe = (source, preparation, split, Path(root))
+        self._recipe = (source, preparation, split, Path(datasets_root), Resources(engine, memory))
         self._window = (history_length, half_life_days)
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
-        self._num_workers, self._seed, self._steps_per_epoch = num_workers, seed, steps_per_epoch
+        self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
+        self._sampling = sampling or Sampling()
+        self._vectors_ND: torch.Tensor | None = None
+        self._loading: dict[str, Any] = {
+            "num_workers": num_workers,
+            "persistent_workers": persistent_workers and num_workers > 0,
+            "pin_memory": pin_memory and torch.cuda.is_available(),
+        }
         self._prepared: PreparedData | None = None
 
     def prepare_data(self) -> None:
@@ -98,13 +123,36 @@ class BehaviorDataModule(LightningDataModule):
         """A row a user; see `schema.sequence_features`."""
         return self.prepared.splits[TRAIN]
 
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether `use_vectors` has to be called before training."""
+        return self._sampling.needs_vectors
+
+    def use_vectors(self, vectors_ND: torch.Tensor) -> None:
+        """Give the frozen catalogue's unit text vectors, which similarity labels and hard negatives are made of."""
+        self._vectors_ND = vectors_ND
+
+    def profile_texts(self, split: str, profile: ProfileText) -> list[str]:
+        """A text for every user of a split, out of the history."""
+        return profile.of_split(self.prepared.splits[split], self.catalogue)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, `steps_per_epoch` an epoch."""
+        sampler = None
+        if self._sampling.negatives is not None:
+            sampler = CandidateSampler(self._sampling, np.asarray(self.catalogue["count"][:]), self._vectors_ND)
         steps = TrainingSteps(
-            read_histories(self.train), self._collation(), self._batch_size, self._positions, self._seed, *self._share()
+            read_histories(self.train),
+            self._collation(),
+            self._batch_size,
+            self._positions,
+            self._seed,
+            *self._share(),
+            sampler=sampler,
+            bucket=self._bucket,
         )
         length = self._steps_per_epoch or -(-steps.users // self._batch_size)
-        return self._loader(steps, _StepSampler(length))
+        return self._loader(steps, StepSampler(length, self._progress))
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch]:
         """The users of the validation window."""
@@ -123,39 +171,29 @@ class BehaviorDataModule(LightningDataModule):
     def _evaluation_loader(self, split: str) -> DataLoader[EvaluationBatch]:
         rank, world = self._share()
         steps = EvaluationSteps(
-            self.prepared.splits[split], self._collation(), self._evaluation_batch_size, rank, world
+            self.prepared.splits[split], self._collation(), self._evaluation_batch_size, rank, world, self._bucket > 1
         )
         return self._loader(steps, DistributedSampler(steps, num_replicas=1, rank=0, shuffle=False))
 
     def _loader(self, steps: Any, sampler: DistributedSampler[Any]) -> DataLoader[Any]:  # noqa: ANN401
-        return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=self._num_workers)
+        return ResumableLoader(steps, batch_size=None, sampler=sampler, **self._loading)
 
     def _collation(self) -> Collation:
         history_length, half_life_days = self._window
+        kinds = self.manifest["event_kinds"]
         return Collation(
             item_count=self.manifest["items"],
             event_weights=tuple(self.manifest["event_weights"]),
-            target_kinds=tuple(kind in self.manifest["settings"]["targets"] for kind in self.manifest["event_kinds"]),
+            target_kinds=tuple(kind in self.manifest["settings"]["targets"] for kind in kinds),
+            input_kinds=tuple(kind in self.manifest.get("input_kinds", kinds) for kind in kinds),
             history_length=history_length,
             half_life_days=half_life_days,
+            trim=self._bucket > 1,
         )
+
+    def _progress(self) -> int | None:
+        """Steps that the training has behind it, also after a checkpoint (its count of epochs is off by one then)."""
+        return None if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
 
     def _share(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-
-class _StepSampler(DistributedSampler[Any]):
-    """Step numbers of an epoch: epoch e asks for the steps e x length to (e + 1) x length.
-
-    Lightning calls `set_epoch` on a DistributedSampler and does not replace it; this one stands for a single process.
-    """
-
-    def __init__(self, length: int) -> None:
-        super().__init__(range(length), num_replicas=1, rank=0, shuffle=False)  # type: ignore[arg-type]
-        self._length = length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self._length, (self.epoch + 1) * self._length))
-
-    def __len__(self) -> int:
-        return self._length

@@ -14,6 +14,7 @@ from divrec.data.engine import Engine
 from divrec.schema import EVENT, ITEM_ID, TIMESTAMP, USER_ID
 
 KIND = "kind"
+REMOVED = "removed"  # part of the split in which an event is taken out
 
 
 def strongest_of_moment(events: Table, kinds: Sequence[str]) -> Table:
@@ -29,12 +30,29 @@ def strongest_of_moment(events: Table, kinds: Sequence[str]) -> Table:
     return coded.group_by([USER_ID, ITEM_ID, TIMESTAMP]).agg(coded[KIND].max().name(KIND))
 
 
+def removal_moments(moments: Table, events: Table, kinds: Sequence[str]) -> Table:
+    """The moments with a column `removed_at`: when an event of a removing kind first comes, at the same time or later.
+
+    Args:
+        moments: one event a user, item and moment.
+        events: the log, with names of kinds in `event`.
+        kinds: names of the removing kinds.
+    """
+    found = events.filter(events[EVENT].isin(list(kinds)))
+    removals = found.select(USER_ID, ITEM_ID, removed_at=found[TIMESTAMP]).distinct()
+    same = [USER_ID, ITEM_ID, moments[TIMESTAMP] <= removals.removed_at]
+    joined = moments.left_join(removals, same)
+    return joined.group_by([USER_ID, ITEM_ID, TIMESTAMP, KIND]).agg(removed_at=joined.removed_at.min())
+
+
 def first_touch(moments: Table) -> Table:
     """Only the first event of each user-item pair; `moments` has one event a user, item and moment."""
+    others = [name for name in (KIND, REMOVED) if name in moments.columns]
     first = moments.group_by([USER_ID, ITEM_ID]).agg(
-        moments[TIMESTAMP].min().name(TIMESTAMP), moments[KIND].argmin(moments[TIMESTAMP]).name(KIND)
+        moments[TIMESTAMP].min().name(TIMESTAMP),
+        *(moments[name].argmin(moments[TIMESTAMP]).name(name) for name in others),
     )
-    return first.select(USER_ID, ITEM_ID, TIMESTAMP, KIND)
+    return first.select(USER_ID, ITEM_ID, TIMESTAMP, *others)
 
 
 def k_core(events: Table, core: int, engine: Engine) -> Table:
@@ -53,6 +71,8 @@ def k_core(events: Table, core: int, engine: Engine) -> Table:
         before = size
         for side in (USER_ID, ITEM_ID):
             busy = pairs.group_by(side).agg(degree=pairs.count()).filter(lambda counted: counted.degree >= core)
-            pairs = engine.materialize(pairs.semi_join(busy, side))
+            smaller = engine.materialize(pairs.semi_join(busy, side))
+            engine.drop(pairs)
+            pairs = smaller
         size = pairs.count().to_pyarrow().as_py()
     return events.semi_join(pairs, [USER_ID, ITEM_ID])

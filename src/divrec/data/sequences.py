@@ -5,101 +5,89 @@ E events, U users, N items, R rows of a split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from divrec.data.relational import KIND
-from divrec.data.split import PARTS
-from divrec.schema import CATEGORIES, ITEM_ID, SPLIT, TEXT, TIMESTAMP, TRAIN, USER_ID
+from divrec.data.events import Events, Mask, Numbers
+from divrec.data.indexing import Indexed
+from divrec.data.relational import KIND, REMOVED
+from divrec.schema import CATEGORIES, ITEM_ID, TEXT, TIMESTAMP, USER_ID
 
 UNKNOWN_CATEGORY = "unknown"
 
-Numbers = NDArray[np.integer]
 
+def number_events(table: Table, indexed: Indexed, seed: int) -> Events:
+    """Fetch numbers alone, number users and items anew in a shuffled order, and put the events in order.
 
-@dataclass(frozen=True)
-class Events:
-    """All events of a dataset, ordered by user and time; ties in time stand in seeded random order.
-
-    Attributes:
-        users_E, items_E: row numbers of the user and of the item.
-        times_E: seconds since the epoch.
-        kinds_E: position in the list of kinds.
-        parts_E: position in `split.PARTS`.
-        user_ids, item_ids: the log's ids by row number; their order is a seeded shuffle and carries nothing.
-    """
-
-    users_E: Numbers
-    items_E: Numbers
-    times_E: Numbers
-    kinds_E: Numbers
-    parts_E: Numbers
-    user_ids: pa.Array
-    item_ids: pa.Array
-
-
-def number_events(table: pa.Table, seed: int) -> Events:
-    """Number users and items and order the events; the result does not depend on the order of the rows.
+    The result depends neither on the order of the rows nor on the engine.
 
     Args:
-        table: user_id, item_id, timestamp, kind, split; one event a user, item and moment.
+        table: user_id and item_id (integers), timestamp, kind, removed; one event a user, item and moment.
+        indexed: what the integers stand for.
         seed: of the order of ties, users and items.
     """
     generator = np.random.default_rng(seed)
-    users_E, user_ids = _shuffled_codes(table.column(USER_ID), generator)
-    items_E, item_ids = _shuffled_codes(table.column(ITEM_ID), generator)
-    times_E, kinds_E, parts_E = (table.column(name).to_numpy() for name in (TIMESTAMP, KIND, SPLIT))
+    fetched = table.select(USER_ID, ITEM_ID, TIMESTAMP, KIND, REMOVED).to_pyarrow()
+    users_E, user_ids = _renumbered(fetched.column(USER_ID), indexed.user_codes, indexed.user_ids, generator)
+    items_E, item_ids = _renumbered(fetched.column(ITEM_ID), indexed.item_codes, indexed.item_ids, generator)
+    times_E, kinds_E, removed_E = (fetched.column(name).to_numpy() for name in (TIMESTAMP, KIND, REMOVED))
+    del fetched
     canonical = np.lexsort((items_E, times_E, users_E))
     tie_breaks = generator.random(len(canonical))
     order = canonical[np.lexsort((tie_breaks, times_E[canonical], users_E[canonical]))]
-    return Events(users_E[order], items_E[order], times_E[order], kinds_E[order], parts_E[order], user_ids, item_ids)
+    del canonical, tie_breaks
+    return Events(users_E[order], items_E[order], times_E[order], kinds_E[order], removed_E[order], user_ids, item_ids)
 
 
-def train_table(events: Events) -> pa.Table:
+def train_table(events: Events, chosen_E: Mask) -> pa.Table:
     """A row for each user with training events."""
-    return _history_table(events, events.parts_E == PARTS.index(TRAIN), np.arange(len(events.user_ids)))
+    return _history_table(events, chosen_E, np.arange(len(events.user_ids)))
 
 
-def evaluation_table(events: Events, split: str, is_target_kind: NDArray[np.bool_]) -> pa.Table:
-    """A row for each user with a history before the window of `split` and at least one target in it.
+def evaluation_table(events: Events, before_E: Mask, wanted_E: Mask, is_input: Mask) -> pa.Table:
+    """A row for each user with something to read in the history and at least one target.
 
     Args:
         events: all events.
-        split: "validation" or "test".
-        is_target_kind: by kind, whether its events can be targets.
+        before_E: the history.
+        wanted_E: the targets.
+        is_input: by kind, whether a model reads its events.
     """
-    part = PARTS.index(split)
-    before_E = events.parts_E < part
-    wanted_E = (events.parts_E == part) & is_target_kind[events.kinds_E]
-    users = np.intersect1d(events.users_E[before_E], events.users_E[wanted_E])
+    users = np.intersect1d(events.users_E[before_E & is_input[events.kinds_E]], events.users_E[wanted_E])
     table = _history_table(events, before_E, users)
-    wanted_E &= np.isin(events.users_E, users)
+    wanted_E = wanted_E & np.isin(events.users_E, users)
     pairs = np.unique(events.users_E[wanted_E].astype(np.int64) * len(events.item_ids) + events.items_E[wanted_E])
     owners, targets = np.divmod(pairs, len(events.item_ids))
     lengths = np.bincount(np.searchsorted(users, owners), minlength=len(users))
     return table.append_column("targets", _lists(targets.astype(np.int32), lengths))
 
 
-def catalogue_table(events: Events, catalogue: pa.Table) -> tuple[pa.Table, list[str]]:
+def catalogue_table(events: Events, catalogue: pa.Table, train_E: Mask) -> tuple[pa.Table, list[str]]:
     """The catalogue in the order of the item numbers, and the names of its categories."""
     rows = catalogue.take(pc.index_in(events.item_ids, catalogue.column(ITEM_ID)))
     codes, names = _category_lists(rows)
-    trained = events.items_E[events.parts_E == PARTS.index(TRAIN)]
-    counts = np.bincount(trained, minlength=rows.num_rows).astype(np.int64)
+    counts = np.bincount(events.items_E[train_E], minlength=rows.num_rows).astype(np.int64)
     columns = {ITEM_ID: rows.column(ITEM_ID), TEXT: rows.column(TEXT), CATEGORIES: codes, "count": pa.array(counts)}
     return pa.table(columns), names
 
 
-def _shuffled_codes(column: pa.ChunkedArray, generator: np.random.Generator) -> tuple[Numbers, pa.Array]:
-    encoded = column.combine_chunks().dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()[generator.permutation(len(encoded.dictionary))]
-    numbers = np.empty(len(order), dtype=np.int32)
-    numbers[order] = np.arange(len(order), dtype=np.int32)
-    return numbers[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
+def _renumbered(
+    column: pa.ChunkedArray, codes: pa.Array, ids: pa.Array, generator: np.random.Generator
+) -> tuple[Numbers, pa.Array]:
+    """New numbers of the ids that occur, in an order that carries nothing and depends on the seed alone."""
+    codes_E = column.to_numpy()
+    size = int(pc.max(codes).as_py()) + 1
+    occurs = np.zeros(size, dtype=np.bool_)
+    occurs[codes_E] = True
+    present = occurs[codes.to_numpy()]
+    chosen, chosen_codes = ids.filter(pa.array(present)), codes.to_numpy()[present]
+    order = pc.sort_indices(chosen).to_numpy()[generator.permutation(len(chosen))]
+    numbers = np.zeros(size, dtype=np.int32)
+    numbers[chosen_codes[order]] = np.arange(len(order), dtype=np.int32)
+    return numbers[codes_E], chosen.take(pa.array(order))
 
 
 def _history_table(events: Events, chosen_E: NDArray[np.bool_], users: Numbers) -> pa.Table:

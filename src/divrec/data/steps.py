@@ -9,16 +9,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 from datasets import Dataset as Table
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from divrec.batch import Batch, EvaluationBatch
 from divrec.data.collate import Asked, Collation, Targets, make_batch
 from divrec.data.histories import Histories, Numbers, flat_lists, read_histories, spread
+from divrec.data.sampling import CandidateSampler
 from divrec.errors import ConfigError, DataError
 from divrec.schema import USER_ID
 
 # Last part of the seed of each generator, so that none moves another.
-_LEAD, _EXTRA, _ORDER = 0, 1, 2
+_LEAD, _EXTRA, _ORDER, _NEGATIVE, _BUCKET = 0, 1, 2, 3, 4
 
 
 class TrainingSteps(Dataset[Batch]):
@@ -36,7 +38,9 @@ class TrainingSteps(Dataset[Batch]):
             all are taken.
         seed: of users, moments and extra queries.
         rank: which slice of the batch is built, from 0.
-        world: number of slices; the lead queries of all slices together are those of one process.
+        world: number of slices; all slices together are the batch of one process.
+        sampler: adds candidates and labels; None = targets alone.
+        bucket: so many steps share their users out by length of history, so that little of a batch is padding; 1 = not.
 
     Raises:
         ConfigError: sizes that do not fit together.
@@ -52,14 +56,23 @@ class TrainingSteps(Dataset[Batch]):
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        sampler: CandidateSampler | None = None,
+        bucket: int = 1,
     ) -> None:
         _check_sizes(batch_size, positions, world)
+        if bucket < 1:
+            raise ConfigError("must be at least 1", where="data.bucket", got=bucket)
+        self._sampler, self._bucket = sampler, bucket
         self._histories, self._collation = histories, collation
         self._batch_size, self._seed, self._rank, self._world = batch_size, seed, rank, world
-        self._extra = ((positions or batch_size) - batch_size) // world
+        self._extra = (positions or batch_size) - batch_size
         is_target_E = np.asarray(collation.target_kinds)[histories.kinds_E]
         can_ask_M = np.add.reduceat(is_target_E.astype(np.int32), histories.starts_M[:-1]) > 0
         can_ask_M[histories.first_moments[:-1]] = False
+        # With kinds that no model reads: numbers of the events that one does, to find those inside a window.
+        self._read = None if collation.reads_all else np.flatnonzero(collation.is_read(histories.kinds_E))
+        if self._read is not None:
+            can_ask_M &= self._sees_something(histories, collation.history_length)
         self._moments = np.flatnonzero(can_ask_M)  # all moments that can be a query, in order
         self._offsets_R = np.searchsorted(self._moments, histories.first_moments)
         self._rows = np.flatnonzero(np.diff(self._offsets_R))
@@ -80,29 +93,56 @@ class TrainingSteps(Dataset[Batch]):
         """The batch of a step, counted from 0 without an end."""
         if step < 0:
             raise IndexError(f"steps are counted from 0, got {step}")
-        rows = self._rows_of(step)
-        chances = np.random.default_rng([self._seed, step, _LEAD]).random(len(rows))
-        size = self._batch_size // self._world
-        mine = slice(self._rank * size, (self._rank + 1) * size)
-        rows, chances = rows[mine], chances[mine]
-        low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
-        leads = low + (chances * (high - low)).astype(np.int64)
+        rows, leads = self._leads_of(step)
         moments = self._moments[leads]
         starts_M = self._histories.starts_M
         window_starts = np.maximum(self._histories.offsets_R[rows], starts_M[moments] - self._collation.history_length)
         extra_rows, extra_moments = self._extra_queries(step, window_starts, leads)
-        all_moments = np.concatenate([moments, extra_moments])
-        asked = Asked(
-            rows_B=rows,
-            stops_B=starts_M[moments],
-            query_rows_Q=np.concatenate([np.arange(size), extra_rows]),
-            stops_Q=starts_M[all_moments],
-        )
-        return make_batch(self._histories, self._collation, asked, self._targets(all_moments))
+        query_rows, all_moments = np.concatenate([np.arange(len(rows)), extra_rows]), np.append(moments, extra_moments)
 
-    def _rows_of(self, step: int) -> Numbers:
-        positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
-        passes, places = np.divmod(positions, len(self._rows))
+        size = self._batch_size // self._world
+        first = self._rank * size
+        mine_Q = (query_rows >= first) & (query_rows < first + size)
+        asked = Asked(
+            rows_B=rows[first : first + size],
+            stops_B=starts_M[moments[first : first + size]],
+            query_rows_Q=query_rows[mine_Q] - first,
+            stops_Q=starts_M[all_moments[mine_Q]],
+        )
+        batch = make_batch(self._histories, self._collation, asked, self._targets(all_moments[mine_Q]))
+        if self._sampler is None:
+            return batch
+        pool = self._targets(all_moments).items_P
+        rows_Q = rows[query_rows[mine_Q]]
+        return self._sampler.add(batch, self._histories, rows_Q, pool, [self._seed, step, _NEGATIVE])
+
+    def _sees_something(self, histories: Histories, length: int) -> NDArray[np.bool_]:
+        """By moment, whether one of the last events before it is read by a model."""
+        assert self._read is not None
+        starts_M = histories.starts_M[:-1]
+        rows_M = np.searchsorted(histories.offsets_R, starts_M, side="right") - 1
+        window_starts = np.maximum(histories.offsets_R[rows_M], starts_M - length)
+        return np.searchsorted(self._read, window_starts) < np.searchsorted(self._read, starts_M)
+
+    def _leads_of(self, step: int) -> tuple[Numbers, Numbers]:
+        """Rows of a step and their lead queries; with buckets, a group of steps shares them out by window length."""
+        group, place = divmod(step, self._bucket)
+        rows = self._in_turn(group, self._bucket)
+        chances = np.random.default_rng([self._seed, group, _LEAD]).random(len(rows))
+        low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
+        leads = low + (chances * (high - low)).astype(np.int64)
+        if self._bucket == 1:
+            return rows, leads
+        lengths = self._histories.starts_M[self._moments[leads]] - self._histories.offsets_R[rows]
+        by_length = np.argsort(np.minimum(lengths, self._collation.history_length), kind="stable")
+        order = np.random.default_rng([self._seed, group, _BUCKET]).permutation(self._bucket)
+        mine = by_length.reshape(self._bucket, self._batch_size)[order[place]]
+        return rows[mine], leads[mine]
+
+    def _in_turn(self, group: int, steps: int) -> Numbers:
+        """Rows of a group of steps, out of the endless sequence of permutations."""
+        size = steps * self._batch_size
+        passes, places = np.divmod(np.arange(group * size, (group + 1) * size), len(self._rows))
         return np.concatenate([self._permutation(number)[places[passes == number]] for number in np.unique(passes)])
 
     def _permutation(self, number: int) -> Numbers:
@@ -114,10 +154,12 @@ class TrainingSteps(Dataset[Batch]):
 
     def _extra_queries(self, step: int, window_starts: Numbers, leads: Numbers) -> tuple[Numbers, Numbers]:
         """Batch rows and moments of the extra queries: never the window's first moment, which sees nothing of it."""
+        if self._read is not None:
+            window_starts = self._read[np.searchsorted(self._read, window_starts)]
         first = np.searchsorted(self._moments, self._histories.moments_E[window_starts], side="right")
         rows, candidates = spread(first, leads)
         if self._extra < len(candidates):
-            generator = np.random.default_rng([self._seed, step, _EXTRA, self._rank])
+            generator = np.random.default_rng([self._seed, step, _EXTRA, 0])
             chosen = np.sort(generator.choice(len(candidates), self._extra, replace=False))
             rows, candidates = rows[chosen], candidates[chosen]
         return rows, self._moments[candidates]
@@ -143,24 +185,35 @@ class EvaluationSteps(Dataset[EvaluationBatch]):
         batch_size: users a batch.
         rank: every `world`-th batch from this one on is built.
         world: number of processes that share the batches.
+        by_length: users in the order of their histories' lengths instead of the split's: less of a batch is padding.
     """
 
-    def __init__(self, split: Table, collation: Collation, batch_size: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        split: Table,
+        collation: Collation,
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+        by_length: bool = False,
+    ) -> None:
         _check_sizes(batch_size, None, 1)
         self._histories, self._collation, self._batch_size = read_histories(split), collation, batch_size
         table = split.with_format("arrow")[:]
         self._targets, self._target_offsets = flat_lists(table, "targets")
         self._user_ids: list[str] = table.column(USER_ID).to_pylist()
         self._batches = np.arange(0, len(self._user_ids), batch_size)[rank::world]
+        lengths = np.diff(self._histories.offsets_R)
+        self._order = np.argsort(lengths, kind="stable") if by_length else np.arange(len(lengths))
 
     def __len__(self) -> int:
         """Number of batches of this process."""
         return len(self._batches)
 
     def __getitem__(self, number: int) -> EvaluationBatch:
-        """A batch of users, in the order of the split."""
+        """A batch of users."""
         first = int(self._batches[number])
-        rows = np.arange(first, min(first + self._batch_size, len(self._user_ids)))
+        rows = self._order[first : first + self._batch_size]
         stops = self._histories.offsets_R[rows + 1]
         owners, places = spread(self._target_offsets[rows], self._target_offsets[rows + 1])
         items = self._targets[places]

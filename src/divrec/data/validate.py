@@ -1,13 +1,13 @@
-"""The door: what a log must look like, and which rows are set aside with a reason instead of being refused.
+"""The door: what a log must look like, and which rows are mended, set aside with a reason, or make it refuse the log.
 
-Refused (DataError): a missing column, a wrong type, an empty table, a catalogue that names an item twice, and a log of
-which a single rule would set aside more than half. Set aside (quarantine): single rows that break a rule.
+Refused always (DataError): a missing column, a wrong type, an empty table, and a log of which a single rule would set
+aside more than half. What happens to single rows that break a rule, the rule says (see `rules`), or the config.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -16,16 +16,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis.expr.types import Table
 
+from divrec.data.column_checks import check_catalogue, check_events
 from divrec.data.engine import Engine
-from divrec.data.sources import RawLog, Rule
+from divrec.data.rules import (
+    ADDED,
+    CATALOGUE_RULES,
+    DUPLICATE_EVENT,
+    EARLY_EVENT_RULES,
+    ITEM_CASE,
+    KNOWN,
+    TABLE,
+    TWIN,
+    TWIN_ROW,
+    USER_CASE,
+    USER_TWIN,
+    late_event_rules,
+    named_for_catalogue,
+)
+from divrec.data.sources.source import KEEP, MEND, REFUSE, RawLog, Rule
+from divrec.data.validation import Validation
 from divrec.errors import DataError
-from divrec.schema import CATEGORIES, EVENT, ITEM_ID, ROW, RULE, TEXT, TIMESTAMP, USER_ID
+from divrec.schema import CATEGORIES, EVENT, ITEM_ID, PROBLEM, ROW, RULE, TEXT, TIMESTAMP, USER_ID
 
-# 1980-01-01 and 2100-01-01 in seconds: what lies outside is milliseconds, days, or a default value.
-EARLIEST, LATEST = 315_532_800, 4_102_444_800
-LARGEST_SHARE_SET_ASIDE = 0.5
-TABLE = "table"
-_KNOWN = "item_is_known"
+_FLAG = "mended_"
 
 _logger = logging.getLogger(__name__)
 
@@ -35,165 +48,225 @@ class Admitted:
     """What came through the door.
 
     Attributes:
-        events: user_id, item_id, timestamp, event; duplicates are still in.
-        catalogue: item_id, text and, where the source has them, categories; item ids are unique.
+        events: user_id (string), item_id (row in the source's catalogue), timestamp, event; duplicates are still in.
+        catalogue: row, item_id, text and, where the source has them, categories; item ids are unique.
         quarantine: table ("events" or "catalogue"), row (from 0, in the source's order), rule, and all columns of the
             source as strings.
         set_aside: rows by rule; rules that no row broke are left out.
+        mended: the same for rows that were mended and stayed.
+        stored: what the engine keeps for `events`.
     """
 
     events: Table
     catalogue: pa.Table
     quarantine: pa.Table
     set_aside: dict[str, int]
+    mended: dict[str, int]
+    stored: tuple[Table, ...] = ()
+
+    def release(self, engine: Engine) -> None:
+        """Drop what the engine has stored; `events` cannot be read any more."""
+        for table in self.stored:
+            engine.drop(table)
 
 
-def admit(log: RawLog, event_kinds: Sequence[str], engine: Engine) -> Admitted:
-    """Check a log and its catalogue and set aside the rows that cannot be used.
+def admit(log: RawLog, event_kinds: Sequence[str], engine: Engine, validation: Validation | None = None) -> Admitted:
+    """Check a log and its catalogue; mend, set aside or refuse what is wrong with them.
 
     Args:
         log: as the source gave it.
-        event_kinds: kinds of event that have a weight; events of other kinds are set aside.
+        event_kinds: kinds of event that have a weight or a role; events of other kinds are set aside.
         engine: runs the rules.
+        validation: what is done about rows that break a rule; None = the defaults.
 
     Raises:
         DataError: the log cannot be used; the message names table, column and remedy.
+        ConfigError: `validation` names a rule that does not exist, or an action that it does not have.
     """
-    _check_columns(log.events, "events", {USER_ID: _STRING, ITEM_ID: _STRING, TIMESTAMP: _WHOLE, EVENT: _STRING})
-    _check_columns(log.catalogue, "catalogue", {ITEM_ID: _STRING, TEXT: _STRING})
-    if CATEGORIES in log.catalogue.column_names:
-        _check_columns(log.catalogue, "catalogue", {CATEGORIES: _NAMES})
-    items, catalogue_aside = _divide(engine.load(_numbered(log.catalogue)), _CATALOGUE_RULES, engine, "catalogue")
-    _refuse_duplicate_items(items)
+    validation = validation or Validation()
+    late = late_event_rules(event_kinds, validation.latest())
+    validation.refuse_unknown((*EARLY_EVENT_RULES, ITEM_CASE, USER_CASE, DUPLICATE_EVENT, *late, *CATALOGUE_RULES))
+    check_events(log.events)
+    check_catalogue(log.catalogue)
 
-    events = engine.load(_numbered(log.events))
-    known = items.select(ITEM_ID).mutate(**{_KNOWN: True})
-    marked = engine.materialize(events.left_join(known, ITEM_ID).drop(f"{ITEM_ID}_right"))
-    kept, events_aside = _divide(marked, (*_event_rules(event_kinds), *log.rules), engine, "events")
-    quarantine = pa.concat_tables([_as_strings(events_aside), _as_strings(catalogue_aside)], promote_options="default")
-    columns = [name for name in (ITEM_ID, TEXT, CATEGORIES) if name in items.columns]
+    items = _judge(engine.load(numbered(log.catalogue)), CATALOGUE_RULES, validation)
+    known = _divide(items, engine, validation, "catalogue")
+    early = _judge(engine.load(numbered(log.events)), EARLY_EVENT_RULES, validation)
+    events = _judge_more(_looked_up(early, known.kept), (ITEM_CASE,), validation)
+    events = _user_twins(events, early.table, engine, validation)
+    events = _judge_more(events, (DUPLICATE_EVENT, *late, *log.rules), validation)
+    found = _divide(events, engine, validation, "events")
+    quarantine = pa.concat_tables([as_strings(found.aside), as_strings(known.aside)], promote_options="default")
+    columns = [name for name in (ROW, ITEM_ID, TEXT, CATEGORIES) if name in known.kept.columns]
     return Admitted(
-        events=kept.select(USER_ID, ITEM_ID, TIMESTAMP, EVENT),
-        catalogue=items.order_by(ROW).select(*columns).to_pyarrow(),
+        events=found.kept.select(USER_ID, TIMESTAMP, EVENT, **{ITEM_ID: found.kept[KNOWN]}),
+        catalogue=known.kept.order_by(ROW).select(*columns).to_pyarrow(),
         quarantine=quarantine,
         set_aside=_counts(quarantine.column(RULE)),
+        mended=dict(sorted({**found.mended, **known.mended}.items())),
+        stored=(found.stored, known.stored),
     )
 
 
-# --- the rules; a row counts under the first one that it breaks -------------------------------------------------------
+# --- rules on tables --------------------------------------------------------------------------------------------------
 
 
-def _event_rules(event_kinds: Sequence[str]) -> tuple[Rule, ...]:
-    return (
-        Rule("no user id", lambda t: _blank(t[USER_ID]), "Give every event a user id."),
-        Rule("no item id", lambda t: _blank(t[ITEM_ID]), "Give every event an item id."),
-        Rule("no timestamp", lambda t: t[TIMESTAMP].isnull(), "Give every event a timestamp."),
-        Rule(
-            "timestamp is before 1980 or after 2100",
-            lambda t: (t[TIMESTAMP] < EARLIEST) | (t[TIMESTAMP] >= LATEST),
-            "Timestamps are whole seconds since 1970; divide milliseconds by 1000.",
-        ),
-        Rule(
-            "event kind has no weight",
-            lambda t: t[EVENT].isnull() | t[EVENT].notin(list(event_kinds)),
-            "Name the kind under preparation.event_weights; a weight of 0 leaves it out on purpose.",
-        ),
-        Rule(
-            "item is not in the catalogue",
-            lambda t: t[_KNOWN].isnull(),
-            "Compare the item ids of log and catalogue: type, leading zeros, spaces.",
-        ),
-    )
+@dataclass(frozen=True)
+class _Judged:
+    """A table whose mends are applied, and the rules that single rows out, in order."""
+
+    table: Table
+    mends: tuple[tuple[str, Rule], ...] = ()
+    singled: tuple[Rule, ...] = ()
 
 
-def _blank(column: ibis.expr.types.StringValue) -> ibis.expr.types.BooleanValue:
-    return column.isnull() | (column.strip() == "")
+@dataclass(frozen=True)
+class _Divided:
+    stored: Table
+    kept: Table
+    aside: pa.Table
+    mended: dict[str, int]
 
 
-_CATALOGUE_RULES = (
-    Rule("catalogue: no item id", lambda t: _blank(t[ITEM_ID]), "Give every item an id."),
-    Rule("catalogue: no text", lambda t: _blank(t[TEXT]), "The language model needs a text for every item."),
-)
+def _judge(table: Table, rules: Sequence[Rule], validation: Validation) -> _Judged:
+    return _judge_more(_Judged(table), rules, validation)
 
 
-def _divide(table: Table, rules: Sequence[Rule], engine: Engine, where: str) -> tuple[Table, pa.Table]:
+def _judge_more(judged: _Judged, rules: Sequence[Rule], validation: Validation) -> _Judged:
+    table, mends, singled = judged.table, list(judged.mends), list(judged.singled)
+    for rule in rules:
+        action = validation.action(rule)
+        if action == KEEP or (rule.needs is not None and rule.needs not in table.columns):
+            continue
+        if action == MEND and rule.mended is not None:
+            flag = f"{_FLAG}{len(mends)}"
+            table = table.mutate(**{flag: rule.broken(table).fill_null(False)})
+            changes = {name: ibis.ifelse(table[flag], value, table[name]) for name, value in rule.mended(table).items()}
+            table = table.mutate(**changes)
+            mends.append((flag, rule))
+        else:
+            singled.append(rule)
+    return _Judged(table, tuple(mends), tuple(singled))
+
+
+def _looked_up(events: _Judged, items: Table) -> _Judged:
+    """Events with what the catalogue knows: whether it has the item, and else the one id that differs by case only."""
+    known = items.select(ITEM_ID, **{KNOWN: items[ROW]})
+    table = events.table.left_join(known, ITEM_ID).drop(f"{ITEM_ID}_right")
+    lower = items.select(ITEM_ID, ROW, lower=items[ITEM_ID].lower())
+    unique = lower.group_by("lower").agg(same=lower.count(), **{TWIN: lower[ITEM_ID].min(), TWIN_ROW: lower[ROW].min()})
+    unique = unique.filter(unique.same == 1).drop("same")
+    joined = table.mutate(
+        lower=ibis.ifelse(table[KNOWN].isnull(), table[ITEM_ID].lower(), ibis.null("string"))
+    ).left_join(unique, "lower")
+    return _Judged(joined.drop("lower", "lower_right"), events.mends, events.singled)
+
+
+def _user_twins(events: _Judged, before: Table, engine: Engine, validation: Validation) -> _Judged:
+    """Events whose user has a twin (among the users of `before`) that differs by case: mended, set aside or refused."""
+    if validation.action(USER_CASE) == KEEP:
+        return events
+    users = before.select(USER_ID).distinct()
+    users = users.mutate(lower=users[USER_ID].lower())
+    groups = users.group_by("lower").agg(ids=users.count(), **{USER_TWIN: users[USER_ID].min()})
+    groups = groups.filter(groups.ids > 1)
+    twins = users.inner_join(groups, "lower").filter(lambda t: t[USER_ID] != t[USER_TWIN]).select(USER_ID, USER_TWIN)
+    stored = engine.materialize(twins)
+    if stored.count().to_pyarrow().as_py() == 0:
+        return events
+    joined = events.table.left_join(stored, USER_ID).drop(f"{USER_ID}_right")
+    return _judge_more(_Judged(joined, events.mends, events.singled), (USER_CASE,), validation)
+
+
+def _divide(judged: _Judged, engine: Engine, validation: Validation, where: str) -> _Divided:
     """The rows that break no rule, and the others with the name of the first rule they break."""
-    cases = [(rule.broken(table), rule.name) for rule in rules]
-    judged = engine.materialize(table.mutate(**{RULE: ibis.cases(*cases)}))
-    aside = judged.filter(judged[RULE].notnull()).order_by(ROW).mutate(**{TABLE: ibis.literal(where)}).to_pyarrow()
-    total = judged.count().to_pyarrow().as_py()
-    for name, rows in _counts(aside.column(RULE)).items():
-        rule = next(rule for rule in rules if rule.name == name)
-        if rows > LARGEST_SHARE_SET_ASIDE * total:
-            raise DataError(f"{rows} of {total} rows break the rule: {name}", where=where, mend=rule.mend)
-        _logger.warning("%s: %d of %d rows set aside: %s. %s", where, rows, total, name, rule.mend)
-    if aside.num_rows == total:
-        raise DataError("no row is left after setting aside", where=where, got=_counts(aside.column(RULE)))
-    return judged.filter(judged[RULE].isnull()), aside
+    name = _namer(where)
+    cases = [(rule.broken(judged.table).fill_null(False), name(rule)) for rule in judged.singled]
+    verdict = ibis.cases(*cases) if cases else ibis.null("string")
+    table = engine.materialize(judged.table.mutate(**{RULE: verdict}))
+    total = int(table.count().to_pyarrow().as_py())
+    counts = _verdicts(table)
+    dropped = []
+    for rule in judged.singled:
+        rows = counts.get(name(rule), 0)
+        action = validation.action(rule)
+        if not rows:
+            continue
+        if action == REFUSE or (action != MEND and rows > validation.largest_share * total):
+            raise _refusal(table, rule, name(rule), (rows, total), where)
+        if action == MEND:
+            dropped.append(name(rule))
+        else:
+            _logger.warning("%s: %d of %d rows set aside: %s. %s", where, rows, total, name(rule), rule.mend)
+    kept = table.filter(table[RULE].isnull())
+    aside = (
+        table.filter(table[RULE].notnull() & table[RULE].notin(dropped))
+        if dropped
+        else table.filter(table[RULE].notnull())
+    )
+    rows = aside.order_by(ROW).mutate(**{TABLE: ibis.literal(where)}).to_pyarrow()
+    if sum(counts.values()) == total:
+        raise DataError("no row is left after setting aside", where=where, got=counts)
+    mended = _mend_counts(table, judged.mends, where) | {each: counts[each] for each in dropped}
+    return _Divided(table, kept, rows, mended)
 
 
-def _refuse_duplicate_items(items: Table) -> None:
-    again = items.group_by(ITEM_ID).agg(rows=items.count()).filter(lambda t: t.rows > 1)
-    found = again.order_by(ITEM_ID).limit(3).to_pyarrow().column(ITEM_ID).to_pylist()
-    if found:
-        raise DataError(
-            "an item stands in the catalogue more than once",
-            where=f"catalogue, column {ITEM_ID}",
-            got=found,
-            mend="Keep one row an item.",
-        )
+def _verdicts(table: Table) -> dict[str, int]:
+    counted = table.filter(table[RULE].notnull()).group_by(RULE).agg(rows=lambda t: t.count()).to_pyarrow()
+    return {row[RULE]: int(row["rows"]) for row in counted.to_pylist()}
 
 
-# --- columns and types ------------------------------------------------------------------------------------------------
+def _refusal(table: Table, rule: Rule, name: str, rows: tuple[int, int], where: str) -> DataError:
+    first = table.filter(table[RULE] == name).order_by(ROW).limit(3).to_pyarrow()
+    shown = [
+        {key: value for key, value in row.items() if value is not None and key in (ROW, USER_ID, ITEM_ID, TIMESTAMP)}
+        for row in first.to_pylist()
+    ]
+    return DataError(f"{rows[0]} of {rows[1]} rows break the rule: {name}", where=where, got=shown, mend=rule.mend)
 
 
-def _is_string(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _mend_counts(table: Table, mends: Sequence[tuple[str, Rule]], where: str) -> dict[str, int]:
+    if not mends:
+        return {}
+    sums = table.aggregate(**{flag: table[flag].cast("int64").sum() for flag, _ in mends}).to_pyarrow().to_pylist()[0]
+    name = _namer(where)
+    counts = {name(rule): int(sums[flag] or 0) for flag, rule in mends}
+    for each, rows in counts.items():
+        if rows:
+            _logger.warning("%s: %d rows mended: %s", where, rows, each)
+    return {each: rows for each, rows in counts.items() if rows}
 
 
-def _is_names(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _is_string(kind.value_type)
-    return _is_string(kind) or bool(pa.types.is_null(kind))
+def _namer(where: str) -> Callable[[Rule], str]:
+    return named_for_catalogue if where == "catalogue" else lambda rule: rule.name
 
 
-_Expected = tuple[str, Callable[[pa.DataType], bool], str]
-_STRING: _Expected = ("strings", _is_string, "Cast the column to strings.")
-_WHOLE: _Expected = ("whole numbers", pa.types.is_integer, "Give whole seconds since 1970 as int64.")
-_NAMES: _Expected = ("strings or lists of strings", _is_names, "Give category names, one or a list an item.")
+# --- tables in and out ------------------------------------------------------------------------------------------------
 
 
-def _check_columns(table: pa.Table, where: str, expected: dict[str, _Expected]) -> None:
-    missing = [name for name in expected if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"required columns are missing: {', '.join(missing)}",
-            where=where,
-            got=table.column_names,
-            mend="Rename the columns or map them in the source.",
-        )
-    reserved = [name for name in (ROW, RULE, TABLE, _KNOWN) if name in table.column_names]
-    if reserved:
-        raise DataError(
-            f"column names that divrec uses itself: {', '.join(reserved)}",
-            where=where,
-            mend="Rename or drop these columns.",
-        )
-    for name, (wanted, accepts, mend) in expected.items():
-        kind = table.schema.field(name).type
-        if not accepts(kind):
-            raise DataError(f"must hold {wanted}", where=f"{where}, column {name}", got=str(kind), mend=mend)
-    if table.num_rows == 0:
-        raise DataError("the table is empty", where=where, mend="Check the source.")
+def numbered(table: pa.Table | pa.RecordBatchReader) -> pa.Table | pa.RecordBatchReader:
+    """The same rows with their number from 0 in a column `row`."""
+    if isinstance(table, pa.Table):
+        return table.append_column(ROW, pa.array(np.arange(table.num_rows)))
+    schema = table.schema.append(pa.field(ROW, pa.int64()))
+    return pa.RecordBatchReader.from_batches(schema, _numbered_batches(table, schema))
 
 
-def _numbered(table: pa.Table) -> pa.Table:
-    return table.append_column(ROW, pa.array(np.arange(table.num_rows)))
+def _numbered_batches(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in batches:
+        rows = pa.array(np.arange(start, start + len(batch)))
+        yield pa.RecordBatch.from_arrays([*batch.columns, rows], schema=schema)
+        start += len(batch)
+    if start == 0:
+        raise DataError("the table is empty", where="events", mend="Check the source.")
 
 
-def _as_strings(aside: pa.Table) -> pa.Table:
+def as_strings(aside: pa.Table) -> pa.Table:
+    """Rows for the quarantine file: table, row and rule first, the source's columns as strings."""
     first = [TABLE, ROW, RULE]
-    originals = [name for name in aside.column_names if name not in (*first, _KNOWN)]
+    hidden = (*first, *ADDED, PROBLEM)
+    originals = [name for name in aside.column_names if name not in hidden and not name.startswith(_FLAG)]
     texts = [_text(aside.column(name)) for name in originals]
     return pa.table([*(aside.column(name) for name in first), *texts], names=[*first, *originals])
 

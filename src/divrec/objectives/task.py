@@ -27,7 +27,8 @@ class _AgainstNegatives(nn.Module):
     """Positives against negatives that the whole batch shares, the two means added so that neither drowns the other.
 
     Args:
-        num_negatives: uniform negatives a step (100 is the founding document's case study); null takes all items.
+        num_negatives: where the data brings no candidates (data.sampling), uniform negatives a step (100 is the
+            founding document's case study); null takes all items.
         seed: of the negatives' own random generator.
     """
 
@@ -40,10 +41,9 @@ class _AgainstNegatives(nn.Module):
 
     def forward(self, scores_QN: Tensor, batch: Batch) -> Tensor:
         """The loss, a scalar."""
-        items_C = self._negatives(scores_QN)
-        negatives_QC = scores_QN[:, items_C]
-        usable_QC = torch.isfinite(negatives_QC) & ~_is_target(batch, scores_QN)[:, items_C]
-        from_negatives = self.penalty(negatives_QC.masked_fill(~usable_QC, 0), torch.zeros_like(negatives_QC))
+        negatives_QC, is_target_QC, labels_QC = self._candidates(scores_QN, batch)
+        usable_QC = torch.isfinite(negatives_QC) & ~is_target_QC
+        from_negatives = self.penalty(negatives_QC.masked_fill(~usable_QC, 0), labels_QC)
         from_positives = self.penalty(_positive_scores(scores_QN, batch), batch.target_values_P)
         mean_negative = (from_negatives * usable_QC).sum() / usable_QC.sum().clamp(min=1)
         return from_positives.mean() + mean_negative
@@ -51,6 +51,17 @@ class _AgainstNegatives(nn.Module):
     def penalty(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Elementwise loss of scores against labels in [0, 1]."""
         raise NotImplementedError
+
+    def _candidates(self, scores_QN: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, whether they are targets, and labels of the candidates: the batch's own, or drawn here."""
+        is_target_QN = _is_target(batch, scores_QN)
+        if batch.negatives_QC is None or batch.negative_values_QC is None:
+            items_C = self._negatives(scores_QN)
+            negatives_QC = scores_QN[:, items_C]
+            return negatives_QC, is_target_QN[:, items_C], torch.zeros_like(negatives_QC)
+        negatives_QC = scores_QN.gather(1, batch.negatives_QC)
+        labels_QC = batch.negative_values_QC.to(scores_QN.dtype)
+        return negatives_QC, is_target_QN.gather(1, batch.negatives_QC), labels_QC
 
     def _negatives(self, scores_QN: Tensor) -> Tensor:
         size = scores_QN.shape[1]

@@ -20,6 +20,7 @@ from divrec.models import ItemTexts, TextEncoder
 from divrec.objectives import TradeoffObjective
 from divrec.ranking import tie_order
 from divrec.rerank import Reranker
+from divrec.run.clusters import CLUSTER_SOURCE, cluster_items
 from divrec.run.door import build, call
 from divrec.schema import CATEGORIES, ITEM_ID, TEXT
 
@@ -69,6 +70,8 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     encoder: TextEncoder = build(config.encoder)
     texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
     catalogue = _catalogue(data, texts)
+    if data.needs_vectors:
+        data.use_vectors(texts.item_vectors)
     protocol = Protocol(
         metrics=build(config.metrics),
         k=config.k,
@@ -111,7 +114,12 @@ def rerankers(config: DictConfig) -> list[Reranker]:
 
 def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
     table = data.catalogue
-    rows = table[CATEGORIES]
+    rows: list[list[int]] = table[CATEGORIES][:]
+    count = len(data.manifest["category_names"])
+    if count == 0:
+        labels_N = cluster_items(texts.item_vectors)
+        rows, count = labels_N.unsqueeze(-1).tolist(), int(labels_N.max()) + 1
+        logger.info("the catalogue has no categories: %d %s stand in", count, CLUSTER_SOURCE)
     widest = max((len(row) for row in rows), default=1) or 1
     categories_NJ = torch.zeros(len(rows), widest, dtype=torch.long)
     weights_NJ = torch.zeros(len(rows), widest)
@@ -124,9 +132,14 @@ def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
         vectors_ND=texts.item_vectors,
         categories_NJ=categories_NJ,
         category_weights_NJ=weights_NJ,
-        category_count=len(data.manifest["category_names"]),
+        category_count=count,
         counts_N=torch.as_tensor(table["count"]),
     )
+
+
+def category_source(data: BehaviorDataModule) -> str:
+    """Where the categories come from that diversity is measured with."""
+    return str(data.manifest.get("category_source", "column")) if data.manifest["category_names"] else CLUSTER_SOURCE
 
 
 def _model(

@@ -22,8 +22,14 @@ _IRRELEVANT = (
     "group",
     "kind",
     "init_from",
-    "data.root",
+    "data.root",  # what lies there counts, through the fingerprint
+    "data.source.root",
+    "data.datasets_root",
+    "data.engine",
+    "data.memory",
     "data.num_workers",
+    "data.persistent_workers",
+    "data.pin_memory",
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
     "trainer.devices",

@@ -24,7 +24,7 @@ from divrec.errors import ConfigError, DataError, RecordError
 from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
-from divrec.run.assembly import Parts, assemble, objective, open_data, rerankers
+from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
 from divrec.run.identity import commit, identity, recorded, refuse_another
 from divrec.schema import (
@@ -206,7 +206,7 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         config=resolved(config),
         seed=config.seed,
         data={key: manifest[key] for key in ("name", "fingerprint", "users", "items", "events")}
-        | {"categories": len(manifest["category_names"])},
+        | {"categories": parts.catalogue.category_count, "category_source": category_source(parts.data)},
         model={
             "encoder": "" if parts.is_baseline else parts.encoder.name,
             "parameters": sum(each.numel() for each in parameters),

