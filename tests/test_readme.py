@@ -17,7 +17,8 @@ __all__ = ["tiny_shop"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [line for language, text in BLOCKS if language == "bash" for line in text.splitlines() if line.strip()]
+SHELL = "\n".join(text for language, text in BLOCKS if language == "bash").replace("\\\n", " ")
+COMMANDS = [line for line in SHELL.splitlines() if line.strip()]
 CONFIG_OF = {"train": "train", "evaluate": "evaluate", "data": "data", "front": "front"}
 FILES = {re.match(r"# (\S+)", text).group(1): text for language, text in BLOCKS if language in ("python", "yaml")}
 

@@ -71,7 +71,7 @@ def plan(tmp_path, monkeypatch) -> Iterator:
             sweeper.launcher = launcher or Recorder()
             sweeper.validate_batch_is_legal = lambda batch: None  # composes every job: tests/run/test_sweep.py does
             try:
-                sweeper.sweep(list(grid))
+                sweeper.sweep([f"+sweep={sweep}", *grid])  # as Hydra hands a command line on
             finally:
                 sweeper.launcher.fronts = list(fronts)
             return sweeper.launcher

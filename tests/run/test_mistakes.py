@@ -37,7 +37,7 @@ TRAINING_MISTAKES = [
     (["task=bce", "task.num_negatives=0"], ["task.num_negatives:", "at least one"]),
     (["rerank=mmr", "rerank.mmr.diversity=2"], ["rerank.mmr.diversity:", "[0, 1]"]),
     (["relaxation.width=0"], ["relaxation.width:", "above 0"]),
-    (["schedule.steps=0"], ["schedule.steps:", "at least one"]),
+    (["schedule.steps=0"], ["schedule.steps:", "at least 1"]),
     (["schedule.validate_every=null"], ["schedule.validate_every:", "patience"]),
     (["user.heads=7"], ["user.heads:", "divide"]),
     (["init_from=/no/such/run"], ["init_from:", "/no/such/run", "init_from=null"]),
@@ -47,7 +47,7 @@ TRAINING_MISTAKES = [
     (["data.split.validation_days=3", "data.split.test_days=59"], ["data.split:", "too short", "Shorten"]),
     (["data.source.users=3"], ["data.split:", "no user", "windows"]),
     (["data.preparation.core=500"], ["data.preparation.core:", "Lower"]),
-    (["data.preparation.targets=[hug]"], ["data.preparation.targets:", "purchase"]),
+    (["+data.preparation.roles.hug=target"], ["data.preparation.roles", "hug"]),
     (["data.batch_size=0"], ["data.batch_size:", "0"]),
 ]
 

@@ -118,13 +118,24 @@ def test_the_front_names_what_is_missing(copy_of_sweep):
 
 @pytest.mark.slow
 def test_a_failing_point_stops_no_other(tiny_shop, tmp_path):
-    answer = tiny_shop.sweep(tmp_path / "sweep", "beta=-1,1", "diversity=gini,simpson", "hydra.sweeper.baselines=[]")
+    broken = tmp_path / "sweep" / "gini-2" / "record.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{half a record", encoding="utf-8")
+    answer = tiny_shop.sweep(tmp_path / "sweep", "beta=1,2", "diversity=gini,simpson", "hydra.sweeper.baselines=[]")
     assert answer.code == 1
     assert "Traceback" not in answer.text
-    assert answer.text.count("failed: ConfigError: beta: must be a number of at least 0; got -1") == 2
+    assert answer.text.count("gini-2 failed: RecordError: ") == 1
     content = json.loads((tmp_path / "sweep" / "front.json").read_text(encoding="utf-8"))
-    assert len(content["missing"]) == 2
-    assert {"control", "gini-1", "simpson-1"} <= set(content["points"])
+    assert len(content["broken"]) == 1
+    assert {"control", "gini-1", "simpson-1", "simpson-2"} <= set(content["points"])
+
+
+def test_a_dial_that_makes_no_sense_is_told_before_anything_trains(tiny_shop, tmp_path):
+    answer = tiny_shop.sweep(tmp_path / "sweep", "beta=-1,1", "diversity=gini,simpson", "hydra.sweeper.baselines=[]")
+    assert answer.code == 1
+    assert answer.text.count("beta: must be a number of at least 0; got -1") == 1
+    assert "training up to" not in answer.text
+    assert not (tmp_path / "sweep").exists()
 
 
 @pytest.mark.slow

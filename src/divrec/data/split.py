@@ -13,7 +13,7 @@ from ibis.expr.types import Table
 from numpy.typing import NDArray
 
 from divrec.data.events import Division, Events, Roles
-from divrec.errors import ConfigError, DataError
+from divrec.errors import ConfigError, DataError, check_number
 from divrec.schema import SPLIT, SPLITS, TEST, TIMESTAMP, TRAIN, VALIDATION
 
 DAY = 86_400
@@ -95,8 +95,9 @@ class GlobalTime:
                 where=_WHERE,
                 got={key: value for key, value in dataclasses.asdict(self).items() if value is not None},
             )
-        if given == ["days"] and min(self._pair("days")) < 1:
-            raise ConfigError("must be at least 1", where=f"{_WHERE}.*_days", got=self._pair("days"))
+        if given == ["days"]:
+            check_number(f"{_WHERE}.validation_days", self.validation_days, least=1, whole=True)
+            check_number(f"{_WHERE}.test_days", self.test_days, least=1, whole=True)
         if given == ["share"] and not (min(self._pair("share")) > 0 and sum(self._pair("share")) < 1):
             raise ConfigError(
                 "must lie above 0 and leave a share for training", where=f"{_WHERE}.*_share", got=self._pair("share")
