@@ -39,7 +39,7 @@ def test_a_command_of_the_readme(line):
     overrides = [word for word in words[3:] if word not in ("-m", "--help") and not word.startswith("hydra.searchpath")]
     with initialize_config_dir(CONF, version_base="1.3"):
         # A sweep's comma stands for one value of many; the README's own regularizer has a test of its own.
-        singles = [re.sub(r"^([\w.]+=[^\[,]+),.*$", r"\1", word) for word in overrides if "plain_simpson" not in word]
+        singles = [re.sub(r"^([\w.]+=[^\[{,]+),.*$", r"\1", word) for word in overrides if "plain_simpson" not in word]
         assert compose(config, overrides=singles, return_hydra_config=True)
 
 

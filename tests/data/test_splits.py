@@ -156,7 +156,7 @@ def test_shares_cut_between_timestamps(tmp_path) -> None:
         (lambda: GlobalTime(validation_start="2024-02-01", test_start="2024-01-01"), "must lie before test_start"),
         (lambda: GlobalTime(validation_start="soon", test_start="later"), "must be an ISO date"),
         (lambda: UserHoldout(0.5, 0.5), "leave users for training"),
-        (lambda: ColdItem(0, 2), "must be at least 1"),
+        (lambda: ColdItem(0, 2), "of at least 1"),
     ],
 )
 def test_splits_without_sense_are_refused(make, message: str) -> None:

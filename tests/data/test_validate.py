@@ -115,7 +115,7 @@ def test_settings_without_sense_are_refused(arguments: dict, message: str) -> No
 
 @pytest.mark.parametrize("days", [(0, 1), (1, 0)])
 def test_windows_without_days_are_refused(days: tuple[int, int]) -> None:
-    with pytest.raises(ConfigError, match="must be at least 1"):
+    with pytest.raises(ConfigError, match="of at least 1"):
         GlobalTime(*days)
 
 

@@ -101,7 +101,7 @@ def test_every_job_of_a_sweep_on_disk_composes(sweep, plan):
     assert len(jobs) > 5
     for job in jobs.values():
         overrides = [f"{key}={value}" for key, value in job.items() if not key.startswith("hydra.")]
-        config = compose("train", overrides=[f"+sweep={sweep}", *overrides])
+        config = compose("train", overrides=overrides)
         assert bool(config.diversity) == (config.beta > 0)
 
 
