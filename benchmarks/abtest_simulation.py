@@ -23,7 +23,7 @@ from divrec.analysis.abtest import (
     difference_of_ratios,
     sample_ratio,
 )
-from divrec.data.synthetic import PURCHASE, Synthetic
+from divrec.data.sources.synthetic import PURCHASE, Synthetic
 
 LOOKS = 14
 Floats = NDArray[np.float64]

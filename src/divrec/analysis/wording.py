@@ -67,8 +67,8 @@ def headline(front: GroupFront) -> str:
     gain, cost = chosen.change(axis), chosen.change(accuracy)
     verb = "lowers" if gain.estimate < 0 else "raises"
     text = (
-        f"{chosen.name} {verb} {axis.label} from {number(front.control.value(axis, TEST), 3)} to "
-        f"{number(chosen.value(axis, TEST), 3)} ({change_text(gain, 3, brackets=False)}) and keeps "
+        f"{chosen.name} {verb} {axis.label} from {number(front.control.value(axis, TEST))} to "
+        f"{number(chosen.value(axis, TEST))} ({change_text(gain, brackets=False)}) and keeps "
         f"{share_text(front.share(chosen))} of the control's {accuracy.label} "
         f"({change_text(cost, brackets=False)}); test split, 95 % intervals {interval_source(chosen)}."
     )
