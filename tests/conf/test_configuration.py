@@ -84,9 +84,22 @@ def test_a_root_composes(root, composed):
     assert composed(root=root)
 
 
-@pytest.mark.parametrize(("group", "option"), LEAVES)
+FOLDER = ("data.root=somewhere",)
+FILES = ("data.source.events=log.csv", "data.source.catalogue=items.csv")
+COLUMNS = ("data.source.columns={}", "data.source.catalogue_columns={}")
+NEEDED = {
+    "pretrained": ("encoder.model=some/model",),
+    "amazon": FOLDER,
+    "movielens": FOLDER,
+    "uci_online_retail": FOLDER,
+    "files": (*FOLDER, *FILES, *COLUMNS),
+    "huggingface": (*FILES, *COLUMNS),
+}
+
+
+@pytest.mark.parametrize(("group", "option"), [leaf for leaf in LEAVES if not leaf[1].startswith("_")])
 def test_an_option_composes_and_builds(group, option, composed):
-    needed = ["encoder.model=some/model"] if (group, option) == ("encoder", "pretrained") else []
+    needed = list(NEEDED.get(option, ())) if group in ("encoder", "data") else []
     node = composed(f"{group}={option}", "name=a", "kind=trained", *needed)[group]
     assert OmegaConf.to_container(node, resolve=True) is not None
     parts = [node] if "_target_" in node else list(node.values())
@@ -118,7 +131,7 @@ def test_a_sweep_or_experiment_composes_with_a_folder_named_by_itself(group, opt
     assert OmegaConf.to_container(config.data, resolve=True)
     if group == "sweep":
         assert option in config.hydra.sweep.dir, "the next start finds it again"
-        assert instantiate(config.hydra.sweeper).params
+        assert instantiate(config.hydra.sweeper).base
 
 
 @pytest.mark.parametrize("key", ["beta", "beta_scale", "seed", "init_from", "k", "exclude_seen", "name", "group"])

@@ -35,9 +35,7 @@ class Biases(nn.Module):
 
 @pytest.fixture
 def data(tmp_path) -> BehaviorDataModule:
-    preparation = Preparation(
-        3, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0}, targets=["cart", "purchase"]
-    )
+    preparation = Preparation(3, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0})
     source = Synthetic(users=60, items=40, days=40, categories=4)
     module = BehaviorDataModule(source, preparation, GlobalTime(8, 8), tmp_path, batch_size=16, steps_per_epoch=3)
     module.setup()
