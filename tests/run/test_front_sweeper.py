@@ -209,7 +209,7 @@ def test_a_failed_run_stops_no_other_and_the_exit_code_tells(plan):
     assert launcher.fronts
 
 
-def test_an_interrupted_sweep_still_has_its_front(plan):
+def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(plan):
     class Interrupted(Recorder):
         def launch(self, jobs, initial_job_idx):
             if self.waves:
@@ -217,6 +217,7 @@ def test_an_interrupted_sweep_still_has_its_front(plan):
             return super().launch(jobs, initial_job_idx)
 
     launcher = Interrupted()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as left:
         plan("beta=1,2", launcher=launcher)
+    assert left.value.code == 130, "as shells say of Ctrl-C"
     assert len(launcher.fronts) == 1

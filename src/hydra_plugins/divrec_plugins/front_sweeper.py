@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 Job = dict[str, str]
 
+_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+
 
 class FrontSweeper(BasicSweeper):
     """Trains a base for each cell of the grid, then its control and its points from that base.
@@ -65,23 +67,31 @@ class FrontSweeper(BasicSweeper):
         failed: list[str] = []
         try:
             for number, wave in enumerate(waves, start=1):
-                orphans = [name for name, job in wave.items() if _base_of(job) in failed]
-                for name in orphans:
-                    logger.error("%s is left out: its base %s failed", name, _base_of(wave[name]))
-                failed += orphans
-                runs = [name for name in wave if name not in orphans]
-                logger.info("Wave %d of %d: %s", number, len(waves), ", ".join(runs))
-                jobs = [_arguments(name, wave[name]) for name in runs]
-                results = self.launcher.launch(jobs, initial_job_idx=sum(map(len, returns)))
-                # A launcher that runs jobs in this process leaves their logging behind.
-                configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-                returns.append(results)
-                failed += _failures(runs, results)
+                self._run(f"Wave {number} of {len(waves)}", wave, returns, failed)
+        except KeyboardInterrupt:
+            logger.error("Interrupted. Finished runs are kept: the same command goes on from here.")
+            sys.exit(_INTERRUPTED)
         finally:
             built = self._build_front(folder)
         if failed or not built:
             sys.exit(1)
         return returns
+
+    def _run(self, title: str, wave: dict[str, Job], returns: list[Sequence[JobReturn]], failed: list[str]) -> None:
+        """Run a wave; add its results and the names of what failed, or could not start, to the lists."""
+        orphans = [name for name, job in wave.items() if _base_of(job) in failed]
+        for name in orphans:
+            logger.error("%s is left out: its base %s failed", name, _base_of(wave[name]))
+        failed += orphans
+        runs = [name for name in wave if name not in orphans]
+        logger.info("%s: %s", title, ", ".join(runs))
+        results = self.launcher.launch(
+            [_arguments(name, wave[name]) for name in runs], initial_job_idx=sum(map(len, returns))
+        )
+        # A launcher that runs jobs in this process leaves their logging behind.
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        returns.append(results)
+        failed += _failures(runs, results)
 
     def _grid(self, arguments: list[str]) -> tuple[list[Job], list[str]]:
         """Every cell of the grid, and the keys that vary."""
