@@ -72,7 +72,7 @@ def train(config: DictConfig) -> None:
         logger.info("finished before: nothing to train in %s", folder)
         rerank(folder, config.rerank)
         return
-    config.kind = _kind(config)
+    config.kind = config.kind or _kind(config)
     parts = assemble(config, data)
     with tracked([build(node) for node in config.logger.values()]) as loggers:
         for each in loggers:
