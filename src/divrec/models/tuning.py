@@ -77,6 +77,7 @@ class FixedVectors(nn.Module):
         self.register_buffer("vectors_TW", vectors_TW, persistent=False)
 
     def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
+        """The vectors of some texts, or of all."""
         return self.vectors_TW if texts_R is None else self.vectors_TW[texts_R]
 
 
