@@ -79,6 +79,7 @@ class Batch(_Movable):
         negatives_QC: candidates that stand against the targets of each query; None = the task draws its own. Some may
             be targets, or seen: the task leaves those out.
         negative_values_QC: label of each candidate in [0, 1].
+        times_BL: seconds since the epoch of each event, int64; 0 at padding.
     """
 
     users_B: Tensor
@@ -94,6 +95,7 @@ class Batch(_Movable):
     target_values_P: Tensor
     negatives_QC: Tensor | None = None
     negative_values_QC: Tensor | None = None
+    times_BL: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ def make_batch(histories: Histories, collation: Collation, asked: Asked, targets
         target_queries_P=_whole(targets.queries_P),
         target_items_P=_whole(targets.items_P),
         target_values_P=torch.from_numpy(targets.values_P.astype(np.float32)),
+        times_BL=_whole(np.where(padding_BL, 0, histories.times_E[index_BL])),
     )
 
 
