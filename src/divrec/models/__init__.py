@@ -4,15 +4,17 @@ from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
 from divrec.models.recommender import ItemTower, Recommender
 from divrec.models.tuning import Frozen, Full
-from divrec.models.user import AttentionUser, MeanUser
+from divrec.models.user import AttentionProfileUser, AttentionUser, MeanUser, ProfileUser
 
 __all__ = [
+    "AttentionProfileUser",
     "AttentionUser",
     "Frozen",
     "Full",
     "ItemTexts",
     "ItemTower",
     "MeanUser",
+    "ProfileUser",
     "Recommender",
     "TextEncoder",
     "TwoTower",

@@ -154,7 +154,17 @@ def _model(
         recipe.fit(data.train, catalogue)
         return recipe
     kinds = len(data.manifest["event_kinds"])
-    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N)
+    profiles_PW = _profile_vectors(config, data, texts)
+    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N, profiles_PW)
     if not isinstance(model, nn.Module):
         raise ConfigError("builds no module", where="model", got=type(model).__name__)
     return model
+
+
+def _profile_vectors(config: DictConfig, data: BehaviorDataModule, texts: ItemTexts) -> torch.Tensor | None:
+    """Whitened vectors of the users' profile texts, 0 for the empty one; None where no model reads any."""
+    if data.profiles is None or data.user_profiles is None:
+        return None
+    reader: TextEncoder = build(config.encoder, max_tokens=data.profiles.text.max_tokens)
+    told_PW = texts.whitening(reader.encode_cached(data.user_profiles.texts[1:], Path(config.paths.embeddings)))
+    return torch.cat([torch.zeros_like(told_PW[:1]), told_PW])
