@@ -131,9 +131,8 @@ class CrossEncoderRecommender(nn.Module):
             )
         size, negatives_QC = len(self.text_of_item_N), batch.negatives_QC
         queries_Q1 = torch.arange(len(negatives_QC), device=negatives_QC.device).unsqueeze(-1)
-        asked_X = torch.cat(
-            [(queries_Q1 * size + negatives_QC).flatten(), batch.target_queries_P * size + batch.target_items_P]
-        ).unique()
+        targets_P = batch.target_queries_P * size + batch.target_items_P
+        asked_X: Tensor = torch.unique(torch.cat([(queries_Q1 * size + negatives_QC).flatten(), targets_P]))
         return self._scattered(batch, torch.div(asked_X, size, rounding_mode="floor"), asked_X % size)
 
     def _lists(self, batch: Batch) -> Tensor:

@@ -50,8 +50,8 @@ class PairScorer(nn.Module):
         frozen = {name for name, each in self.plm.named_parameters(prefix="plm") if not each.requires_grad}
         frozen |= {name for name, _ in self.plm.named_buffers(prefix="plm")}
         self._frozen = frozenset(frozen)
-        self.register_state_dict_post_hook(_leave_out)
-        self.register_load_state_dict_post_hook(_not_missing)
+        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_not_missing)  # type: ignore[no-untyped-call]
 
     def forward(self, first: Sequence[str], second: Sequence[str]) -> Tensor:
         """Scores (X,) of the pairs; sorted by length inside to save padding."""
