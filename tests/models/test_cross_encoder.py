@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from divrec.batch import ModelOutput
+from divrec.batch import ModelOutput, Request
 from divrec.errors import ConfigError
 from divrec.models import CrossEncoder, ItemTexts, PairScorer, TextEncoder
 from divrec.objectives import BinaryCrossEntropy, MeanSquaredError, Softmax, TradeoffObjective
@@ -208,3 +208,15 @@ def test_settings_without_sense_are_refused(settings, build):
 def test_batches_that_lack_something_are_refused(lacking, where, build, batch):
     with pytest.raises(ConfigError, match=where):
         build().train()(replace(batch, **lacking))
+
+
+@pytest.mark.parametrize("leading", [True, False])
+def test_a_request_is_answered_with_the_labelled_pairs(leading, build, batch):
+    model = build().eval()
+    candidates = torch.cat([batch.target_items_P, batch.negatives_QC.flatten()]).unique()
+    model.training = True  # labelled pairs, without dropout
+    whole = model(batch).scores_QN
+    model.training = False
+    output = model(batch, Request(candidates, leading))
+    assert torch.equal(output.candidate_scores_QC, whole[:, candidates])
+    assert torch.equal(output.scores_QN, whole) if leading else output.scores_QN.numel() == 0

@@ -15,7 +15,7 @@ SETTINGS = (
     "model.max_tokens=24",
     "model.trained_layers=1",
     "model.candidates=15",
-    "data.sampling.num_negatives=10",
+    "task.num_negatives=10",
     "data.steps_per_epoch=3",
     "data.batch_size=8",
     "schedule.steps=4",
@@ -39,6 +39,7 @@ def test_it_puts_a_first_stages_candidates_in_another_order(first_stage, tiny_sh
     folder = tmp_path / "second"
     answer = tiny_shop.train(folder, *SETTINGS, f"model.first_stage={first_stage}", "model.candidates=10")
     assert answer.code == 0, answer.text
+    assert answer.text.count("validation/auc_of_candidates 0.") == 2, "at each validation"
     record = record_of(folder)
     assert 0 < record["model"]["trainable"] < record["model"]["parameters"]
     assert (lists(folder) == lists(first_stage)).all(), "ten candidates, ten places"
@@ -66,7 +67,7 @@ def test_a_regularizer_acts_on_its_candidates(tiny_shop, tmp_path):
     ("settings", "said"),
     [
         (("model.first_stage=nowhere",), "holds no finished run"),
-        (("task=cross_entropy", "data.sampling.negatives=null"), "compares with all items"),
+        (("task.num_negatives=null",), "compares with all items"),
         (("model.trained_layers=7",), "has 2 layers"),
         (("data.profiles=null",), "carry no profiles"),
     ],

@@ -3,8 +3,9 @@
 from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.cross_encoder import CrossEncoder, CrossEncoderRecommender
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
+from divrec.models.item import ItemTower
 from divrec.models.pair_scorer import PairScorer
-from divrec.models.recommender import ItemTower, Recommender
+from divrec.models.recommender import Recommender
 from divrec.models.tuning import Frozen, Full
 from divrec.models.user import AttentionProfileUser, AttentionUser, MeanUser, ProfileUser
 

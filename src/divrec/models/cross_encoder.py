@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from divrec.batch import Batch, ModelOutput
+from divrec.batch import Batch, ModelOutput, Request
 from divrec.errors import ConfigError, check_number
 from divrec.models.build import ItemTexts
 from divrec.models.encoder import TextEncoder
@@ -104,11 +104,12 @@ class CrossEncoderRecommender(nn.Module):
         self.exclude_seen, self.seed = recipe.exclude_seen, recipe.seed
         self._first_stage = () if first_stage is None else (first_stage.eval(),)  # in a tuple: no part of this module
 
-    def forward(self, batch: Batch) -> ModelOutput:
-        """Scores of all items.
+    def forward(self, batch: Batch, request: Request | None = None) -> ModelOutput:
+        """Scores of all items, or of those that a request names.
 
-        In training those that were not read are -inf: neither the task nor a regularizer looks at them. Otherwise they
-        are finite, below all that were read, and in the first stage's order.
+        In training, and wherever there is a request, each query's own targets and negatives are read; the others are
+        -inf, so that neither the task nor a regularizer looks at them. Otherwise the first stage's best items are read;
+        the others are finite, below all that were read, and in the first stage's order.
 
         Raises:
             ConfigError: the batch carries no profiles, or in training no negatives.
@@ -120,14 +121,18 @@ class CrossEncoderRecommender(nn.Module):
                 got=None,
                 mend="Use model=cross_encoder as it is.",
             )
-        return ModelOutput(self._labelled(batch) if self.training else self._lists(batch))
+        if request is None:
+            return ModelOutput(self._labelled(batch) if self.training else self._lists(batch))
+        read_QN = self._labelled(batch)
+        leading_BN = read_QN[: batch.users_B.shape[0]] if request.leading else read_QN.new_empty(0, 0)
+        return ModelOutput(leading_BN, candidate_scores_QC=read_QN[:, request.candidates_C])
 
     def _labelled(self, batch: Batch) -> Tensor:
         if batch.negatives_QC is None:
             raise ConfigError(
                 "compares with all items, of which a cross encoder reads a few",
                 where="task",
-                mend="Choose data.sampling.negatives=uniform (or others) and task=bce or mse.",
+                mend="Choose task=bce, mse, bpr or sampled_cross_entropy, with negatives.",
             )
         size, negatives_QC = len(self.text_of_item_N), batch.negatives_QC
         queries_Q1 = torch.arange(len(negatives_QC), device=negatives_QC.device).unsqueeze(-1)

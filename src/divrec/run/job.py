@@ -40,7 +40,7 @@ from divrec.schema import (
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
-from divrec.training import RecommenderModule, fit, load_weights, save_weights
+from divrec.training import AUC_OF_CANDIDATES, RecommenderModule, fit, load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +179,7 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: AN
     )
     started = time.perf_counter()
     known = [f"validation/{name}" for name in module.metrics.all_names]
+    known += [AUC_OF_CANDIDATES] if module.configure_callbacks() else []
     if config.monitor not in known:
         raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
     trainer = partial(call, build(config.trainer), "trainer")
