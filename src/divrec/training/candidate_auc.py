@@ -15,7 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from divrec.batch import Batch, EvaluationBatch, Request
 from divrec.measures import auc
@@ -48,8 +48,11 @@ class CandidateAUC(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Score the labelled pairs of a batch."""
-        size = len(pl_module.tie_order_N)
-        self._values.append(candidate_auc(pl_module.model, self._labelled(batch.batch, size), batch.targets_BT, size))
+        model, order_N = pl_module.model, pl_module.tie_order_N
+        assert isinstance(model, nn.Module)
+        assert isinstance(order_N, Tensor)
+        labelled = self._labelled(batch.batch, len(order_N))
+        self._values.append(candidate_auc(model, labelled, batch.targets_BT, len(order_N)))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the mean; users without a target or without a candidate are left out."""
@@ -72,7 +75,7 @@ class CandidateAUC(Callback):
 
 
 @torch.no_grad()
-def candidate_auc(model: torch.nn.Module, batch: Batch, targets_BT: Tensor, size: int) -> Tensor:
+def candidate_auc(model: nn.Module, batch: Batch, targets_BT: Tensor, size: int) -> Tensor:
     """AUC (B,) of each user's targets against the batch's negatives; NaN without a target or a candidate.
 
     Args:
