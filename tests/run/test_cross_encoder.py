@@ -45,6 +45,11 @@ def test_it_puts_a_first_stages_candidates_in_another_order(first_stage, tiny_sh
     assert (lists(folder) == lists(first_stage)).all(), "ten candidates, ten places"
     one, other = (pd.read_parquet(each / "slates.parquet") for each in (first_stage, folder))
     assert one.item_id.tolist() != other.item_id.tolist()
+    first_stage.rename(tmp_path / "moved")
+    moved = (*SETTINGS, f"model.first_stage={tmp_path / 'moved'}", "model.candidates=10")
+    assert "finished before" in tiny_shop.train(folder, *moved).text, "where it lies decides no number"
+    assert tiny_shop.train(tmp_path / "moved", "model=item_knn").code == 0
+    assert "holds a finished run of other settings" in tiny_shop.train(folder, *SETTINGS, "model.candidates=10").text
 
 
 def test_alone_it_trains_and_can_be_re_ranked_afterwards(tiny_shop, tmp_path):

@@ -147,15 +147,21 @@ def _kind(config: DictConfig) -> str:
 
 
 def _base_identity(config: DictConfig) -> str | None:
-    if config.init_from is None:
-        return None
-    found = recorded(Path(config.init_from))
+    """Identities of the finished runs that this one builds on: its start, and the first stage of its model."""
+    start, first_stage = config.init_from, config.model.get("first_stage")
+    identities = [] if start is None else [_identity_of(start, "init_from")]
+    identities += [] if first_stage is None else ["behind " + _identity_of(first_stage, "model.first_stage")]
+    return ", ".join(identities) or None
+
+
+def _identity_of(folder: str, key: str) -> str:
+    found = recorded(Path(folder))
     if found is None:
         raise RecordError(
-            "holds no finished run to start from",
-            where="init_from",
-            got=str(config.init_from),
-            mend="Train that run first, or set init_from=null.",
+            "holds no finished run to build on",
+            where=key,
+            got=str(folder),
+            mend=f"Train that run first, or set {key}=null.",
         )
     return str(found["identity"])
 
