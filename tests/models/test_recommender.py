@@ -146,6 +146,15 @@ def test_an_id_model_reads_no_text(tiny_plm, tmp_path):
     assert not [name for name, _ in model.named_parameters() if "text" in name or "project" in name]
 
 
+@pytest.mark.parametrize("representation", ["id", "text", "text_id"])
+def test_an_evaluation_leaves_nothing_behind_in_the_weights(representation, tiny_plm, tmp_path, make_batch):
+    model = build(tiny_plm, tmp_path, Frozen(), representation=representation, popularity_bias=False)
+    names = set(model.state_dict())
+    with torch.no_grad():
+        model.eval()(make_batch())
+    assert set(model.state_dict()) == names
+
+
 def test_dropped_ids_leave_the_text_and_unknown_items_have_nothing_else(tiny_plm, tmp_path):
     model = build(tiny_plm, tmp_path, Frozen(), id_dropout=0.5)
     tower = model.item_tower

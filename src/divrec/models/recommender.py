@@ -78,7 +78,8 @@ class Recommender(nn.Module):
         if self.training or torch.is_grad_enabled():
             return self.item_tower(live_items=_touched(batch))
         if self._table_ND is None:
-            self._table_ND = self.item_tower()
+            # Detached: an ID-only tower returns its parameter, which the module would take for one of its own.
+            self._table_ND = self.item_tower().detach()
         return self._table_ND
 
 

@@ -44,7 +44,7 @@ class Frozen:
         self, encoder: TextEncoder, texts: Sequence[str], whitening: Whitening, vectors_TW: Tensor
     ) -> nn.Module:
         """A tower that holds the vectors; they are not saved with a run."""
-        return _FixedVectors(vectors_TW)
+        return FixedVectors(vectors_TW)
 
 
 class Full:
@@ -67,7 +67,9 @@ class Full:
         return _LiveEncoder(encoder, texts, whitening, self.chunk)
 
 
-class _FixedVectors(nn.Module):
+class FixedVectors(nn.Module):
+    """Text vectors that do not change; they are not saved with a run."""
+
     vectors_TW: Tensor
 
     def __init__(self, vectors_TW: Tensor) -> None:
