@@ -90,16 +90,22 @@ class Softmax(nn.Module):
     def forward(self, scores_BN: Tensor) -> SoftSlate:
         """Softmax mass of every item (M = N)."""
         items_BN = torch.arange(scores_BN.shape[1], device=scores_BN.device).expand_as(scores_BN)
-        weights_BN = self.k * torch.softmax(scores_BN / self.temperature, dim=-1)
+        weights_BN = self.k * torch.softmax(_precise(scores_BN) / self.temperature, dim=-1)
         return SoftSlate(items_BN, weights_BN, torch.isfinite(scores_BN), self.k)
 
 
 def _candidates(scores_BN: Tensor, top: int) -> _Candidates:
+    scores_BN = _precise(scores_BN)
     best_BM, items_BM = scores_BN.topk(min(top, scores_BN.shape[1]), dim=-1)
     maximum_B1 = best_BM[:, :1].detach()
     valid_BM = torch.isfinite(best_BM)
     shifted_BM = (best_BM - maximum_B1).masked_fill(~valid_BM, 0)
     return _Candidates(items_BM, shifted_BM, valid_BM, _spread(scores_BN, maximum_B1))
+
+
+def _precise(scores_BN: Tensor) -> Tensor:
+    """Single precision at least: half of it can tell neither thresholds nor sums over thousands of items."""
+    return scores_BN.float() if scores_BN.dtype in (torch.float16, torch.bfloat16) else scores_BN
 
 
 def _spread(scores_BN: Tensor, maximum_B1: Tensor) -> Tensor:
