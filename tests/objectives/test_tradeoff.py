@@ -4,7 +4,16 @@ from torch import nn
 
 from divrec.batch import ModelOutput
 from divrec.errors import ConfigError
-from divrec.objectives import CrossEntropy, ExposureGini, SampledCrossEntropy, Simpson, SoftTopK, TradeoffObjective
+from divrec.objectives import (
+    CrossEntropy,
+    ExposureGini,
+    IntraListSimilarity,
+    SampledCrossEntropy,
+    Simpson,
+    Softmax,
+    SoftTopK,
+    TradeoffObjective,
+)
 
 ITEMS = 60
 
@@ -25,7 +34,7 @@ class Table(nn.Module):
 
 
 def objective(catalogue, beta, names=("simpson",), scale="raw"):
-    kinds = {"simpson": Simpson, "gini": ExposureGini}
+    kinds = {"simpson": Simpson, "gini": ExposureGini, "similarity": IntraListSimilarity}
     regularizers = {name: kinds[name](catalogue) for name in names}
     return TradeoffObjective(CrossEntropy(), regularizers, SoftTopK(5, top=30), beta, scale)
 
@@ -58,10 +67,53 @@ def test_a_broken_regularizer_cannot_reach_a_beta_zero_run(catalogue, make_batch
 def test_total_is_the_sum_of_its_named_terms(catalogue, make_batch):
     batch, model = make_batch(), Table()
     terms = objective(catalogue, 0.7, names=("simpson", "gini")).eval()(model(batch), batch)
-    assert set(terms) == {"task", "total", "diversity/simpson", "diversity/gini"}
+    kinds = ("diversity", "scaled", "weighted")
+    assert set(terms) == {"task", "total"} | {f"{kind}/{name}" for kind in kinds for name in ("simpson", "gini")}
     finite = {name: value for name, value in terms.items() if name != "diversity/gini"}  # an empty memory has no Gini
     total = objective(catalogue, 0.7)(model(batch), batch)
     assert torch.allclose(total["total"], finite["task"] + 0.7 * finite["diversity/simpson"])
+
+
+def test_each_regularizer_is_named_raw_scaled_and_weighted(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    both = objective(catalogue, 0.5, names=("simpson", "gini"), scale="gradient")
+    both.regularizers["gini"].weight = 3.0
+    ratios = both.calibrate(model, [batch])
+    terms = both(model(batch), batch)
+    for name, weight in (("simpson", 1.0), ("gini", 3.0)):
+        assert terms[f"scaled/{name}"].item() == pytest.approx(ratios[name] * terms[f"diversity/{name}"].item())
+        assert terms[f"weighted/{name}"].item() == pytest.approx(0.5 * weight * terms[f"scaled/{name}"].item())
+    assert torch.allclose(terms["total"], terms["task"] + terms["weighted/simpson"] + terms["weighted/gini"])
+
+
+@pytest.mark.parametrize("relax", [SoftTopK(5, top=30), SoftTopK(5, width=1e-4, top=30), Softmax(5)])
+def test_the_share_of_the_gradient_outside_the_top_k(relax, catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    pulled = TradeoffObjective(CrossEntropy(), {"simpson": Simpson(catalogue)}, relax, 2.0, "raw")
+    assert pulled.outside_share is None
+    terms = pulled(model(batch), batch)
+    (gradient,) = torch.autograd.grad(terms["total"] - terms["task"], model.scores)
+    servable = model.scores.detach().scatter(1, batch.seen_QS, -torch.inf)
+    inside = torch.zeros_like(servable).scatter(1, servable.topk(5, dim=-1).indices, 1)
+    expected = (gradient.abs() * (1 - inside)).sum() / gradient.abs().sum()
+    assert 0 < expected < 1
+    assert pulled.outside_share.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_the_task_alone_measures_no_share(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    alone = objective(catalogue, 0.0)
+    gradient_of(alone(model(batch), batch), model)
+    assert alone.outside_share is None
+
+
+def test_mixed_precision_leaves_the_regularizers_in_single_precision(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = objective(catalogue, 1.0, names=("similarity",))(model(batch), batch)
+    assert terms["diversity/similarity"].dtype == torch.float32
+    plain = objective(catalogue, 1.0, names=("similarity",))(model(batch), batch)
+    assert torch.equal(terms["diversity/similarity"], plain["diversity/similarity"])
 
 
 def test_the_regularizer_moves_the_gradient_only_when_beta_is_above_zero(catalogue, make_batch):

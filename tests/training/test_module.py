@@ -56,6 +56,7 @@ def test_every_term_and_every_metric_is_logged_under_its_name(make_module, data,
     fit(make_module(STEPS, BOTH, 1.0), data, trainer, [log], MONITOR, show_bar=False)
     names = {name for _, row in log.rows for name in row}
     assert {"loss/task", "loss/total", "loss/diversity/simpson", "loss/diversity/gini"} <= names
+    assert {"loss/scaled/gini", "loss/weighted/gini", "gradient/outside_top_k"} <= names
     assert {"ratio/simpson", "ratio/gini"} <= names
     assert {MONITOR, "validation/coverage@5", "validation/gini@5"} <= names
     for _, row in log.rows:

@@ -59,7 +59,7 @@ class Recommender(nn.Module):
     def _few(self, batch: Batch, candidates_C: Tensor) -> ModelOutput:
         rows_R = torch.unique(torch.cat([batch.items_BL.flatten(), candidates_C]))
         items_RD = self.item_tower(rows_R, _touched(batch))
-        local = dataclasses.replace(batch, items_BL=torch.searchsorted(rows_R, batch.items_BL))
+        local = dataclasses.replace(batch, items_BL=torch.searchsorted(rows_R, batch.items_BL.contiguous()))
         users_QD = self._with_one(self.user(items_RD, local))
         candidates_CD = self._with_bias(items_RD[torch.searchsorted(rows_R, candidates_C)], candidates_C)
         return ModelOutput(users_QD.new_empty(0, 0), users_QD, candidates_CD, users_QD @ candidates_CD.T)

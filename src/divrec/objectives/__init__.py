@@ -1,6 +1,21 @@
 """(ModelOutput, Batch) -> {task, diversity/NAME, total}: the loss L + beta * R. Owns no model."""
 
-from divrec.objectives.diversity import BetaDivergence, ExposureGini, GiniOverlap, Regularizer, Simpson
+from divrec.objectives.diversity import (
+    BetaDivergence,
+    Calibration,
+    Coverage,
+    Entropy,
+    ExposureGini,
+    ExposureMemory,
+    GiniOverlap,
+    IntraListSimilarity,
+    LogDeterminant,
+    MaxSimilarity,
+    NearestSimilarity,
+    Popularity,
+    Regularizer,
+    Simpson,
+)
 from divrec.objectives.relaxation import Midpoint, Softmax, SoftTopK
 from divrec.objectives.task import (
     BayesianPersonalizedRanking,
@@ -18,11 +33,20 @@ __all__ = [
     "BayesianPersonalizedRanking",
     "BetaDivergence",
     "BinaryCrossEntropy",
+    "Calibration",
+    "Coverage",
     "CrossEntropy",
+    "Entropy",
     "ExposureGini",
+    "ExposureMemory",
     "GiniOverlap",
+    "IntraListSimilarity",
+    "LogDeterminant",
+    "MaxSimilarity",
     "MeanSquaredError",
     "Midpoint",
+    "NearestSimilarity",
+    "Popularity",
     "Regularizer",
     "SampledCrossEntropy",
     "Simpson",

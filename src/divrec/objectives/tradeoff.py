@@ -38,6 +38,10 @@ class TradeoffObjective(nn.Module):
         catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
             scored; None = every item is.
 
+    Attributes:
+        outside_share: of the last differentiated step, the part of the regularizers' gradient by the scores (sum of
+            absolute values) that lands on items outside the top k; None before.
+
     Raises:
         ConfigError: for a negative beta, an unknown scale, or beta > 0 without a regularizer.
     """
@@ -59,6 +63,7 @@ class TradeoffObjective(nn.Module):
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
         self.register_buffer("ratios", torch.ones(len(regularizers)))
+        self.outside_share: Tensor | None = None
 
     ratios: Tensor
 
@@ -92,8 +97,10 @@ class TradeoffObjective(nn.Module):
             request: what it was asked to score; None = every item for every query.
 
         Returns:
-            `task`, `diversity/NAME` for each regularizer (unscaled; left out where the leading queries have not been
-            scored on every item), and `total`, the one to differentiate.
+            `task`, `diversity/NAME` for each regularizer (R as it is; left out where the leading queries have not been
+            scored on every item), and `total`, the one to differentiate. Where beta > 0 also `scaled/NAME` (ratio * R)
+            and `weighted/NAME` (beta * weight * ratio * R): `total` is `task` and the sum of the weighted ones.
+            Differentiating `total` sets `outside_share`.
         """
         scores_QN = self._servable(output.scores_QN, batch.seen_QS)
         if request is None:
@@ -105,16 +112,17 @@ class TradeoffObjective(nn.Module):
         if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
-            slate = self.relaxation(scores_QN[: batch.users_B.shape[0]])
-            penalties = {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
+            penalties = self._penalties(scores_QN[: batch.users_B.shape[0]], batch)
         terms |= {f"diversity/{name}": penalty for name, penalty in penalties.items()}
         if self.beta == 0:
             return {**terms, TOTAL: terms[TASK]}
-        weighted = [
-            ratio * regularizer.weight * penalties[name]
-            for ratio, (name, regularizer) in zip(self.ratios, self.regularizers.items(), strict=True)
-        ]
-        return {**terms, TOTAL: terms[TASK] + self.beta * torch.stack(weighted).sum()}
+        scaled = {name: ratio * penalties[name] for ratio, name in zip(self.ratios, self.regularizers, strict=True)}
+        weighted = {
+            name: self.beta * regularizer.weight * scaled[name] for name, regularizer in self.regularizers.items()
+        }
+        terms |= {f"scaled/{name}": term for name, term in scaled.items()}
+        terms |= {f"weighted/{name}": term for name, term in weighted.items()}
+        return {**terms, TOTAL: terms[TASK] + torch.stack(list(weighted.values())).sum()}
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Measure |g_L| / |g_R| on the trainable parameters over a few batches, and fix it.
@@ -148,6 +156,22 @@ class TradeoffObjective(nn.Module):
                 )
             self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
         return self.ratio_by_name
+
+    def _penalties(self, scores_BN: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """R by name, read from the rows of scores that the task has asked for anyway."""
+        # Half precision cannot tell a threshold among thousands of scores.
+        with torch.autocast(scores_BN.device.type, enabled=False):
+            slate = self.relaxation(scores_BN)
+            if scores_BN.requires_grad:
+                places_BK = slate.weights_BM.detach().topk(min(slate.k, slate.weights_BM.shape[1]), dim=-1).indices
+                inside_BK = slate.items_BM.gather(1, places_BK)
+                scores_BN.register_hook(lambda gradient_BN: self._measure_outside_share(gradient_BN, inside_BK))
+            return {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
+
+    def _measure_outside_share(self, gradient_BN: Tensor, inside_BK: Tensor) -> None:
+        size_BN = gradient_BN.detach().abs()
+        total, inside = size_BN.sum(), size_BN.gather(1, inside_BK).sum()
+        self.outside_share = (total - inside) / total.clamp(min=torch.finfo(total.dtype).tiny)  # no gradient: 0
 
     def _servable(self, scores_QN: Tensor, seen_QS: Tensor) -> Tensor:
         if not self.exclude_seen:

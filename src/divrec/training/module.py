@@ -73,6 +73,12 @@ class RecommenderModule(pl.LightningModule):
         self.log_dict({f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=size)
         return terms[TOTAL]
 
+    def on_after_backward(self) -> None:
+        """Log where the regularizers' gradient went: `gradient/outside_top_k`, a share in [0, 1]."""
+        share = self.objective.outside_share
+        if share is not None:
+            self.log("gradient/outside_top_k", share)
+
     def validation_step(self, batch: EvaluationBatch, step: int) -> None:
         """Rank all items for the users of the window."""
         query, largest = batch.batch, max(self.metrics.sizes)
