@@ -191,3 +191,18 @@ def test_beta_zero_leaves_a_sampled_task_alone_bit_for_bit(catalogue, make_batch
         found.append((terms["total"], gradient_of(terms, model)))
     assert torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(("task", "size"), [(CrossEntropy(), None), (SampledCrossEntropy(200), ITEMS)])
+def test_spared_items_have_no_part_in_the_task_and_stay_in_the_lists(task, size, catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    spared = torch.zeros(ITEMS, dtype=torch.bool)
+    spared[torch.unique(torch.cat([batch.target_items_P, batch.seen_QS.flatten()]))] = True
+    spared = ~spared  # whatever nobody touches
+    assert spared.any()
+    simpson = {"simpson": Simpson(catalogue)}
+    recipe = {"catalogue_size": size, "spared_N": spared}
+    alone = TradeoffObjective(task, {}, SoftTopK(5, top=30), 0.0, **recipe).step(model, batch)
+    assert gradient_of(alone, model)[:, spared].abs().sum() == 0
+    with_list = TradeoffObjective(task, simpson, SoftTopK(5, top=30), 1.0, "raw", **recipe).step(model, batch)
+    assert gradient_of(with_list, model)[:, spared].abs().sum() > 0

@@ -37,6 +37,8 @@ class TradeoffObjective(nn.Module):
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
         catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
             scored; None = every item is.
+        spared_N: items that the task does not compare targets with: those without training events, say, which a model
+            that reads text would otherwise learn to rank last. None = it compares with all.
 
     Attributes:
         outside_share: of the last differentiated step, the part of the regularizers' gradient by the scores (sum of
@@ -55,10 +57,12 @@ class TradeoffObjective(nn.Module):
         beta_scale: Literal["gradient", "raw"] = "gradient",
         exclude_seen: bool = True,
         catalogue_size: int | None = None,
+        spared_N: Tensor | None = None,
     ) -> None:
         super().__init__()
         check_dials(beta, beta_scale, regularizers)
         self.catalogue_size = catalogue_size
+        self.register_buffer("spared_N", spared_N, persistent=False)
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
@@ -66,6 +70,7 @@ class TradeoffObjective(nn.Module):
         self.outside_share: Tensor | None = None
 
     ratios: Tensor
+    spared_N: Tensor | None
 
     @property
     def ratio_by_name(self) -> dict[str, float]:
@@ -104,11 +109,12 @@ class TradeoffObjective(nn.Module):
         """
         scores_QN = self._servable(output.scores_QN, batch.seen_QS)
         if request is None:
-            terms = {TASK: self.task(scores_QN, batch)}
+            terms = {TASK: self.task(self._compared(scores_QN), batch)}
         else:
             assert output.candidate_scores_QC is not None
             local = _among(batch, request.candidates_C)
-            terms = {TASK: self.task(self._servable(output.candidate_scores_QC, local.seen_QS), local)}
+            scores_QC = self._servable(output.candidate_scores_QC, local.seen_QS)
+            terms = {TASK: self.task(self._compared(scores_QC, request.candidates_C), local)}
         if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
@@ -172,6 +178,13 @@ class TradeoffObjective(nn.Module):
         size_BN = gradient_BN.detach().abs()
         total, inside = size_BN.sum(), size_BN.gather(1, inside_BK).sum()
         self.outside_share = (total - inside) / total.clamp(min=torch.finfo(total.dtype).tiny)  # no gradient: 0
+
+    def _compared(self, scores_QC: Tensor, candidates_C: Tensor | None = None) -> Tensor:
+        """Scores with the spared items masked out, which the delivered lists, and R, keep."""
+        if self.spared_N is None:
+            return scores_QC
+        spared_C = self.spared_N if candidates_C is None else self.spared_N[candidates_C]
+        return scores_QC.masked_fill(spared_C, -torch.inf)
 
     def _servable(self, scores_QN: Tensor, seen_QS: Tensor) -> Tensor:
         if not self.exclude_seen:

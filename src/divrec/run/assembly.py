@@ -98,6 +98,7 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
         config.beta_scale,
         config.exclude_seen,
         catalogue.size,
+        spared_N=catalogue.counts_N == 0 if config.spare_new else None,
     )
 
 

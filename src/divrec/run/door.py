@@ -91,8 +91,9 @@ def check_dials(config: DictConfig) -> None:
     check_number("k", config.k, least=1, whole=True)
     check_number("seed", config.seed, least=0, whole=True)
     check_number("threads", config.threads, least=1, whole=True)
-    if not isinstance(config.exclude_seen, bool):
-        raise ConfigError("must be true or false", where="exclude_seen", got=config.exclude_seen)
+    for key in ("exclude_seen", "spare_new"):
+        if not isinstance(config[key], bool):
+            raise ConfigError("must be true or false", where=key, got=config[key])
     if config.init_from is not None and not isinstance(config.init_from, str):
         raise ConfigError("must be the folder of a run, or null", where="init_from", got=config.init_from)
     if config.kind is not None and config.kind not in KINDS:
