@@ -124,7 +124,7 @@ class TradeoffObjective(nn.Module):
             return {**terms, TOTAL: terms[TASK]}
         scaled = {name: ratio * penalties[name] for ratio, name in zip(self.ratios, self.regularizers, strict=True)}
         weighted = {
-            name: self.beta * regularizer.weight * scaled[name] for name, regularizer in self.regularizers.items()
+            name: scaled[name] * regularizer.weight * self.beta for name, regularizer in self.regularizers.items()
         }
         terms |= {f"scaled/{name}": term for name, term in scaled.items()}
         terms |= {f"weighted/{name}": term for name, term in weighted.items()}
@@ -171,7 +171,9 @@ class TradeoffObjective(nn.Module):
             if scores_BN.requires_grad:
                 places_BK = slate.weights_BM.detach().topk(min(slate.k, slate.weights_BM.shape[1]), dim=-1).indices
                 inside_BK = slate.items_BM.gather(1, places_BK)
-                scores_BN.register_hook(lambda gradient_BN: self._measure_outside_share(gradient_BN, inside_BK))
+                scores_BN.register_hook(  # type: ignore[no-untyped-call]
+                    lambda gradient_BN: self._measure_outside_share(gradient_BN, inside_BK)
+                )
             return {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
 
     def _measure_outside_share(self, gradient_BN: Tensor, inside_BK: Tensor) -> None:
