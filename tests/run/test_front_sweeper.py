@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from hydra.utils import instantiate
 
-from divrec.run.door import CONF
+from divrec.run.door import CONF, UserMistake
 
 
 @dataclass
@@ -45,10 +45,15 @@ class Recorder:
         return [[job["hydra.job.name"] for job in wave] for wave in self.waves]
 
 
+ONE_BASELINE = ("hydra.sweeper.baselines=[popular]",)
+
+
 @pytest.fixture
 def plan(tmp_path, monkeypatch) -> Iterator:
     """Runs the sweeper on a grid; gives its launcher."""
     fronts = []
+    # Composes every job, which takes seconds: tests/run/test_sweep.py does.
+    monkeypatch.setattr("hydra_plugins.divrec_plugins._runner.SweepRunner.check", lambda runner, jobs: None)
     monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: fronts.append((folder, wandb)))
     with initialize_config_dir(CONF, version_base="1.3"):
 
@@ -69,7 +74,6 @@ def plan(tmp_path, monkeypatch) -> Iterator:
                 task_function=lambda _: None,
             )
             sweeper.launcher = launcher or Recorder()
-            sweeper.validate_batch_is_legal = lambda batch: None  # composes every job: tests/run/test_sweep.py does
             try:
                 sweeper.sweep([f"+sweep={sweep}", *grid])  # as Hydra hands a command line on
             finally:
@@ -221,3 +225,32 @@ def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(p
         plan("beta=1,2", launcher=launcher)
     assert left.value.code == 130, "as shells say of Ctrl-C"
     assert len(launcher.fronts) == 1
+
+
+def test_a_sweep_grows_and_still_expects_what_it_had(plan, tmp_path):
+    plan("diversity=gini", "beta=1")
+    names = [name for wave in plan("diversity=gini", "beta=1,2", settings=ONE_BASELINE).names for name in wave]
+    expected = json.loads((tmp_path / "sweep" / "sweep.json").read_text(encoding="utf-8"))["expected"]
+    together = [point["name"] for point in expected]
+    assert set(names) < set(together)
+    assert together == list(dict.fromkeys(together)), "each once"
+    assert {"random", "item_knn", "gini-1", "gini-2"} <= set(together)
+    assert {point["name"]: point["kind"] for point in expected}["random"] == "baseline", "as the first start named it"
+
+
+def test_a_broken_description_of_a_sweep_is_told(plan, tmp_path):
+    plan("diversity=gini", "beta=1")
+    (tmp_path / "sweep" / "sweep.json").write_text('{"expected": [1]}', encoding="utf-8")
+    with pytest.raises(UserMistake, match=r"sweep\.json"):
+        plan("diversity=gini", "beta=1,2")
+
+
+def test_one_folder_has_one_driver_at_a_time(plan, tmp_path):
+    class Second(Recorder):
+        def launch(self, jobs, initial_job_idx):
+            with pytest.raises(UserMistake, match="another sweep is at work"):
+                plan("diversity=gini", "beta=3")
+            return super().launch(jobs, initial_job_idx)
+
+    assert len(plan("diversity=gini", "beta=1", launcher=Second()).waves) == 2
+    assert plan("diversity=gini", "beta=3").by_name["gini-3"], "free again"
