@@ -52,7 +52,7 @@ def waves(cells: Sequence[Job], swept: Sequence[str], recipe: Recipe, folder: Pa
     second: dict[str, Job] = {}
     for cell in cells:
         own = [key for key in recipe.base if key in cell and key not in recipe.point]
-        tail = [f"{_short(key)}{plain(cell[key])}" for key in others]
+        tail = [f"{short(key)}{plain(cell[key])}" for key in others]
         start = start_from(folder, "-".join([BASE, *tail])) if recipe.from_base else {}
         first |= {name: job for name, job in _first_wave(cell, tail, recipe).items() if name not in first}
         neutral = {key: recipe.base[key] for key in own}
@@ -90,6 +90,11 @@ def texts(overrides: Mapping[str, Any] | None) -> Job:
     return {key: str(value) for key, value in (overrides or {}).items()}
 
 
+def short(key: str) -> str:
+    """A key as part of a folder's name: its last part."""
+    return key.lstrip("+~").replace("/", ".").split(".")[-1]
+
+
 def plain(value: str) -> str:
     """A value as part of a folder's name: [gini,simpson] becomes gini+simpson."""
     text = value.strip("[]").replace(",", "+").replace(" ", "")
@@ -101,10 +106,6 @@ def _first_wave(cell: Job, tail: list[str], recipe: Recipe) -> dict[str, Job]:
     return base | {
         "-".join([model, *tail]): {**_without_model(cell), **recipe.base, "model": model} for model in recipe.baselines
     }
-
-
-def _short(key: str) -> str:
-    return key.lstrip("+~").replace("/", ".").split(".")[-1]
 
 
 def _without_model(cell: Job) -> Job:

@@ -16,8 +16,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from divrec.errors import DivrecError, RecordError
+from divrec.errors import ConfigError, DivrecError, RecordError
 from divrec.run.door import UserMistake, check_dials
+from divrec.schema import RECORD_FILE, VALIDATION
 from divrec.storage import write_json
 from hydra_plugins.divrec_plugins._plan import Job, arguments, base_of
 from hydra_plugins.divrec_plugins._pool import Listener
@@ -140,6 +141,25 @@ class SweepRunner:
             if result.status != JobStatus.COMPLETED:
                 self.progress.failed(name, result._return_value)
         return [by_name.get(name) for name in wave]
+
+    def values(self, name: str, metrics: Sequence[str]) -> list[float] | None:
+        """Validation values of a finished run.
+
+        Returns:
+            A value for each metric, NaN where it is undefined; None where there is no record.
+
+        Raises:
+            ConfigError: the record has no such metric.
+        """
+        from divrec.analysis import read_record
+
+        if not (self.folder / name / RECORD_FILE).is_file():
+            return None
+        found = read_record(self.folder / name).metrics[VALIDATION]
+        unknown = [metric for metric in metrics if metric not in found]
+        if unknown:
+            raise ConfigError("no such metric in the records", where=name, got=unknown, mend=f"Use {sorted(found)}.")
+        return [found[metric] for metric in metrics]
 
     @contextmanager
     def _followed(self) -> Iterator[None]:

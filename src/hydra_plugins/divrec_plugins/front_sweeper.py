@@ -56,7 +56,8 @@ class FrontSweeper(BasicSweeper):
         """Run both waves, then build the front from what is on disk, whatever failed or was interrupted."""
         from hydra_plugins.divrec_plugins._runner import SweepRunner
 
-        assert self.config is not None and self.launcher is not None
+        assert self.config is not None
+        assert self.launcher is not None
         runner = SweepRunner(self.config, self.launcher, self._compose, self.recipe.kind)
         planned = waves(*self._grid(arguments), self.recipe, runner.folder)
         jobs = {name: job for wave in planned for name, job in wave.items()}

@@ -96,7 +96,9 @@ class LocalLauncher(Launcher):
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         self.check()
-        assert self.config is not None and self.hydra_context is not None and self.task_function is not None
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
         context = self._context()
         sweeping = Sweeping(self.hydra_context, self.config, self.task_function, Singleton.get_state(), self.as_command)
         payload = cloudpickle.dumps(sweeping)
