@@ -133,7 +133,8 @@ def test_what_the_base_depends_on_gets_a_base_and_a_control_for_each_choice(sear
 
 
 def test_betas_beyond_one_that_costs_too_much_are_not_trained(search, tmp_path):
-    shop = search("hydra.sweeper.search.floor=0.95", "hydra.sweeper.space.diversity=[gini]")
+    expensive = ("hydra.sweeper.space.diversity=[gini]", "hydra.sweeper.space.beta.low=0.5")
+    shop = search("hydra.sweeper.search.floor=0.95", *expensive)
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/sweep/study.sqlite3")
     states = [trial.state.name for trial in study.trials]
     assert states.count("PRUNED") > 0
