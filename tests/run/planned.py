@@ -14,6 +14,7 @@ from hydra.types import HydraContext
 from hydra.utils import instantiate
 
 from divrec.run.door import CONF
+from hydra_plugins.divrec_plugins._runner import SweepRunner
 
 
 @dataclass
@@ -48,7 +49,7 @@ def plan(tmp_path, monkeypatch) -> Iterator:
     """Runs the sweeper on a grid; gives its launcher."""
     fronts = []
     # Composes every job, which takes seconds: tests/run/test_sweep.py does.
-    monkeypatch.setattr("hydra_plugins.divrec_plugins._runner.SweepRunner.check", lambda runner, jobs: None)
+    monkeypatch.setattr(SweepRunner, "check", lambda runner, jobs: None)
     monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: fronts.append((folder, wandb)))
     with initialize_config_dir(CONF, version_base="1.3"):
 

@@ -185,3 +185,23 @@ def test_one_folder_has_one_driver_at_a_time(plan, tmp_path):
 
     assert len(plan("diversity=gini", "beta=1", launcher=Second()).waves) == 2
     assert plan("diversity=gini", "beta=3").by_name["gini-3"], "free again"
+
+
+def test_a_launcher_that_gives_up_fails_the_runs_that_left_no_record(plan, tmp_path, capsys):
+    class GivesUp(Recorder):
+        def launch(self, jobs, initial_job_idx):
+            results = super().launch(jobs, initial_job_idx)
+            if len(self.waves) == 2:
+                for name in ("control", "gini-1"):
+                    (tmp_path / "sweep" / name).mkdir()
+                    (tmp_path / "sweep" / name / "record.json").write_text("{}", encoding="utf-8")
+                raise RuntimeError("a worker was killed")
+            return results
+
+    launcher = GivesUp()
+    with pytest.raises(SystemExit):
+        plan("diversity=gini", "beta=1,2", launcher=launcher)
+    assert launcher.fronts
+    said = capsys.readouterr().out
+    assert "gini-2 failed: RuntimeError: a worker was killed" in said
+    assert "gini-1 failed" not in said

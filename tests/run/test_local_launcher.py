@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
+from divrec.run.door import CONF
 from run.command import ROOT
 from run.tiny import SWEEP, record_of, same_files
 
@@ -126,3 +129,28 @@ def test_a_killed_driver_leaves_no_run_behind_and_loses_nothing(how, tiny_shop, 
     for name in ("control", "gini-0.3", "gini-1", "simpson-0.3", "simpson-1"):
         assert same_files(folder / name, tiny_sweep.folder / name)
     assert not json.loads((folder / "front.json").read_text(encoding="utf-8"))["missing"]
+
+
+@pytest.mark.slow
+def test_submitit_runs_a_sweep(tiny_shop, tiny_sweep, tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    folder = tmp_path / "sweep"
+    submitit = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5")
+    scratch = ("hydra.sweeper.from_base=false", "hydra.sweeper.baselines=[]")
+    answer = tiny_shop.sweep(folder, *submitit, *scratch, "diversity=gini", "beta=1")
+    assert answer.code == 0, answer.text
+    assert finished(folder) == {"control", "gini-1"}
+
+
+def test_slurm_is_asked_for_arrays_time_limits_and_requeuing():
+    with initialize_config_dir(CONF, version_base="1.3"):
+        overrides = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu", "threads=4", "hydra.sweep.dir=sweeps/a"]
+        config = compose("train", overrides=overrides, return_hydra_config=True)
+    launcher = instantiate(config.hydra.launcher)
+    assert launcher._EXECUTOR == "slurm"
+    asked = launcher.params
+    assert (asked["partition"], asked["cpus_per_task"], asked["gpus_per_node"]) == ("gpu", 4, 1)
+    assert asked["max_num_timeout"] > 0
+    assert asked["timeout_min"] > 0
+    assert asked["array_parallelism"] > 1

@@ -10,6 +10,7 @@ import pytest
 
 from divrec.run.door import UserMistake
 from divrec.run.train import main
+from hydra_plugins.divrec_plugins._runner import SweepRunner
 from run.command import ROOT, command
 from run.planned import Recorder
 from run.tiny import record_of
@@ -53,7 +54,7 @@ def search(plan, monkeypatch):
         width = float(runs[name].get("relaxation.width", 0.1))
         return [0.1 - 0.05 * beta - 0.01 * width, 0.9 - 0.4 * beta][: len(metrics)]
 
-    monkeypatch.setattr("hydra_plugins.divrec_plugins._runner.SweepRunner.values", values)
+    monkeypatch.setattr(SweepRunner, "values", values)
 
     def searched(
         *settings: str, launcher: Shop | None = None, folder: str = "sweep", grid: tuple[str, ...] = ()
@@ -133,12 +134,16 @@ def test_what_the_base_depends_on_gets_a_base_and_a_control_for_each_choice(sear
 
 
 def test_betas_beyond_one_that_costs_too_much_are_not_trained(search, tmp_path):
-    expensive = ("hydra.sweeper.space.diversity=[gini]", "hydra.sweeper.space.beta.low=0.5")
+    expensive = (
+        "hydra.sweeper.space.diversity=[gini]",
+        "hydra.sweeper.space.beta.low=0.5",
+        "hydra.sweeper.search.trials=12",
+    )
     shop = search("hydra.sweeper.search.floor=0.95", *expensive)
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/sweep/study.sqlite3")
     states = [trial.state.name for trial in study.trials]
     assert states.count("PRUNED") > 0
-    assert len(shop.trials) == 6 - states.count("PRUNED")
+    assert len(shop.trials) == 12 - states.count("PRUNED")
     assert not [name for name in shop.trials if states[int(name.split("-")[1])] == "PRUNED"]
 
 

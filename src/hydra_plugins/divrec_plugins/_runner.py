@@ -132,7 +132,7 @@ class SweepRunner:
         logger.info("%s: %s", title, ", ".join(names))
         jobs = [arguments(name, wave[name]) for name in names]
         with self._followed():
-            results = self.launcher.launch(jobs, initial_job_idx=sum(map(len, self.returns)))
+            results = self._launch(names, jobs)
         # A launcher that runs jobs in this process leaves their logging behind.
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         self.returns.append(results)
@@ -141,6 +141,21 @@ class SweepRunner:
             if result.status != JobStatus.COMPLETED:
                 self.progress.failed(name, result._return_value)
         return [by_name.get(name) for name in wave]
+
+    def _launch(self, names: Sequence[str], jobs: Sequence[list[str]]) -> Sequence[JobReturn]:
+        """Launch a wave; where the launcher itself gives up, each run is judged by whether it left a record."""
+        try:
+            return self.launcher.launch(jobs, initial_job_idx=sum(map(len, self.returns)))
+        except DivrecError:
+            raise
+        except Exception as error:  # joblib and submitit raise for all of a wave when one worker is killed
+            logger.error("The launcher gave up: %s", error)
+            returned = [JobReturn(overrides=job) for job in jobs]
+            for name, each in zip(names, returned, strict=True):
+                done = (self.folder / name / RECORD_FILE).is_file()
+                each.status = JobStatus.COMPLETED if done else JobStatus.FAILED
+                each.return_value = None if done else error
+            return returned
 
     def values(self, name: str, metrics: Sequence[str]) -> list[float] | None:
         """Validation values of a finished run.
