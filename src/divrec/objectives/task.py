@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from divrec.batch import Batch
 from divrec.errors import ConfigError
+from divrec.objectives.processes import mean_over_processes
 
 
 class CrossEntropy(nn.Module):
@@ -20,7 +21,7 @@ class CrossEntropy(nn.Module):
         """The loss, a scalar that starts near ln N."""
         normalizer_Q = scores_QN.logsumexp(-1)
         surprise_P = normalizer_Q[batch.target_queries_P] - _positive_scores(scores_QN, batch)
-        return (surprise_P * batch.target_values_P).sum() / batch.target_values_P.sum()
+        return (surprise_P * batch.target_values_P).sum() / mean_over_processes(batch.target_values_P.sum())
 
 
 class _AgainstNegatives(nn.Module):
@@ -45,8 +46,9 @@ class _AgainstNegatives(nn.Module):
         usable_QC = torch.isfinite(negatives_QC) & ~is_target_QC
         from_negatives = self.penalty(negatives_QC.masked_fill(~usable_QC, 0), labels_QC)
         from_positives = self.penalty(_positive_scores(scores_QN, batch), batch.target_values_P)
-        mean_negative = (from_negatives * usable_QC).sum() / usable_QC.sum().clamp(min=1)
-        return from_positives.mean() + mean_negative
+        negatives = mean_over_processes(usable_QC.sum()).clamp(min=1)
+        positives = mean_over_processes(torch.full_like(from_positives, 1).sum())
+        return from_positives.sum() / positives + (from_negatives * usable_QC).sum() / negatives
 
     def penalty(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Elementwise loss of scores against labels in [0, 1]."""
