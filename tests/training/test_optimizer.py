@@ -192,7 +192,7 @@ def test_clipping_bounds_each_step(make_module, data, trainer):
     distances = {}
     for bound in (None, 1e-3):
         module = make_module(schedule)
-        module._build_optimizer = GroupedOptimizer(torch.optim.SGD, 1.0)
+        module.build_optimizer = GroupedOptimizer(torch.optim.SGD, 1.0)
         start = module.model.next_item.detach().clone(), module.model.popularity.detach().clone()
         fit(module, data, partial(trainer, gradient_clip_val=bound), [], MONITOR, show_bar=False)
         moved = (module.model.next_item - start[0]).square().sum() + (module.model.popularity - start[1]).square().sum()

@@ -171,16 +171,8 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
     if config.init_from is not None:
         load_weights(parts.model, Path(config.init_from) / MODEL_FOLDER)
     terms = objective(config, parts.catalogue)
-    schedule = build(config.schedule)
-    module = RecommenderModule(
-        parts.model,
-        terms,
-        call(parts.protocol.metrics, "metrics", parts.catalogue),
-        build(config.optimizer),
-        schedule,
-        parts.protocol.tie_order_N,
-        config.exclude_seen,
-    )
+    module = build_module(config, parts, terms)
+    schedule = module.schedule
     logger.info(
         "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
     )
@@ -192,6 +184,19 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
         parts.model.compile()
     fitted = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar(), checkpoint)
     return Trained(fitted, terms)
+
+
+def build_module(config: DictConfig, parts: Parts, terms: TradeoffObjective) -> RecommenderModule:
+    """What a training moves, with fresh weights or those of `parts`."""
+    return RecommenderModule(
+        parts.model,
+        terms,
+        call(parts.protocol.metrics, "metrics", parts.catalogue),
+        build(config.optimizer),
+        build(config.schedule),
+        parts.protocol.tie_order_N,
+        config.exclude_seen,
+    )
 
 
 def _show_bar() -> bool:

@@ -51,7 +51,7 @@ class RecommenderModule(pl.LightningModule):
         self.model, self.objective, self.metrics = model, objective, metrics
         self.schedule, self.exclude_seen = schedule, exclude_seen
         self.tie_order_N = tie_order_N
-        self._build_optimizer = optimizer
+        self.build_optimizer = optimizer
         self._goes_on = False
 
     def on_train_start(self) -> None:
@@ -69,9 +69,13 @@ class RecommenderModule(pl.LightningModule):
         """Go on with the gradient ratios that were measured when the training began."""
         self._goes_on = True
 
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        """All terms of the loss of a batch, by name."""
+        return self.objective(self.model(batch), batch)
+
     def training_step(self, batch: Batch, step: int) -> Tensor:
         """The total loss; every term is logged under its name."""
-        terms = self.objective(self.model(batch), batch)
+        terms = self.terms(batch)
         size = batch.users_B.shape[0]
         values = {f"loss/{name}": term.detach() for name, term in terms.items()}
         self.log_dict(values, batch_size=size, sync_dist=self.trainer.world_size > 1)
@@ -92,6 +96,6 @@ class RecommenderModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The configured optimizer; its rates follow the schedule."""
-        optimizer = self._build_optimizer(self.model)
+        optimizer = self.build_optimizer(self.model)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.factor())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
