@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -70,11 +70,13 @@ def _endless(data: BehaviorDataModule) -> Iterator[Batch]:
         yield from data.train_dataloader()
 
 
-def _autocast(precision: str, device: torch.device) -> partial[AbstractContextManager[Any]]:
+def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
     import torch
 
     kinds = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-    return partial(torch.autocast, device.type, dtype=kinds[precision]) if precision in kinds else partial(nullcontext)
+    if precision not in kinds:
+        return nullcontext
+    return partial(torch.autocast, device.type, dtype=kinds[precision])
 
 
 def _show(title: str, rows: list[tuple[str, str, float]], whole: float | None = None) -> None:

@@ -148,7 +148,7 @@ class StepProfiler:
             with clock.phase(REST_OF_LOSS), self.autocast():
                 total = self.module.terms(batch)[TOTAL]
             with clock.phase(BACKWARD):
-                total.backward()
+                torch.autograd.backward(total)
             with clock.phase(OPTIMIZER):
                 if self.clip is not None:
                     nn.utils.clip_grad_norm_(self.module.model.parameters(), self.clip)
