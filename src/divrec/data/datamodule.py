@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -50,6 +50,8 @@ class BehaviorDataModule(LightningDataModule):
         pin_memory: put batches into page-locked memory, from where copies to a GPU are faster.
         bucket: so many training steps share their users out by length of history, and evaluation goes by length, so
             that batches are hardly padded; 1 = not, every batch is `history_length` wide.
+        windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment, so that all
+            moments are asked about alike.
         sampling: candidates and labels of training queries; None = the task draws its own candidates.
         seed: of users, moments and extra queries.
         steps_per_epoch: training steps an epoch; None = as many as show each user once.
@@ -73,6 +75,7 @@ class BehaviorDataModule(LightningDataModule):
         persistent_workers: bool = False,
         pin_memory: bool = False,
         bucket: int = 1,
+        windows: Literal["lead", "full"] = "lead",
         sampling: Sampling | None = None,
         seed: int = 0,
         steps_per_epoch: int | None = None,
@@ -84,6 +87,7 @@ class BehaviorDataModule(LightningDataModule):
         self._window = (history_length, half_life_days)
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
+        self._windows: Literal["lead", "full"] = windows
         self._sampling = sampling or Sampling()
         self._vectors_ND: torch.Tensor | None = None
         self._loading: dict[str, Any] = {
@@ -150,6 +154,7 @@ class BehaviorDataModule(LightningDataModule):
             *self._share(),
             sampler=sampler,
             bucket=self._bucket,
+            windows=self._windows,
         )
         length = self._steps_per_epoch or -(-steps.users // self._batch_size)
         return self._loader(steps, StepSampler(self._whole(length), self._progress))

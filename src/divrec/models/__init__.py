@@ -2,7 +2,8 @@
 
 from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
-from divrec.models.recommender import ItemTower, Recommender
+from divrec.models.item import ItemTower
+from divrec.models.recommender import Recommender
 from divrec.models.tuning import Frozen, Full
 from divrec.models.user import AttentionUser, MeanUser
 

@@ -17,7 +17,11 @@ from divrec.models.encoder import TextEncoder, Whitening, pool
 
 
 class Tuning(Protocol):
-    """Builds the text tower: a module whose `forward()` gives the whitened vectors (T, W) of the distinct texts."""
+    """Builds the text tower: a module that gives the whitened vectors of the distinct texts.
+
+    Its `forward(texts_R=None, live_R=None)` gives those of some texts, (R, W), or of all, (T, W); of a language model
+    that is trained along, only the vectors of `live_R` have to carry gradient (None = all that are asked).
+    """
 
     def __call__(
         self, encoder: TextEncoder, texts: Sequence[str], whitening: Whitening, vectors_TW: Tensor
@@ -40,7 +44,7 @@ class Frozen:
         self, encoder: TextEncoder, texts: Sequence[str], whitening: Whitening, vectors_TW: Tensor
     ) -> nn.Module:
         """A tower that holds the vectors; they are not saved with a run."""
-        return _FixedVectors(vectors_TW)
+        return FixedVectors(vectors_TW)
 
 
 class Full:
@@ -63,15 +67,18 @@ class Full:
         return _LiveEncoder(encoder, texts, whitening, self.chunk)
 
 
-class _FixedVectors(nn.Module):
+class FixedVectors(nn.Module):
+    """Text vectors that do not change; they are not saved with a run."""
+
     vectors_TW: Tensor
 
     def __init__(self, vectors_TW: Tensor) -> None:
         super().__init__()
         self.register_buffer("vectors_TW", vectors_TW, persistent=False)
 
-    def forward(self) -> Tensor:
-        return self.vectors_TW
+    def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
+        """The vectors of some texts, or of all."""
+        return self.vectors_TW if texts_R is None else self.vectors_TW[texts_R]
 
 
 class _LiveEncoder(nn.Module):
@@ -89,11 +96,12 @@ class _LiveEncoder(nn.Module):
 
     restore_T: Tensor
 
-    def forward(self) -> Tensor:
+    def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
         parts = [
             self._pooled({name: ids.to(self.restore_T.device) for name, ids in part.items()}) for part in self._tokens
         ]
-        return self.whitening(torch.cat(parts)[self.restore_T])
+        vectors_TW = self.whitening(torch.cat(parts)[self.restore_T])
+        return vectors_TW if texts_R is None else vectors_TW[texts_R]
 
     def _pooled(self, tokens: dict[str, Tensor]) -> Tensor:
         if not torch.is_grad_enabled():

@@ -74,7 +74,7 @@ def train(config: DictConfig) -> None:
         checkpoint.discard()
         rerank(folder, config.rerank)
         return
-    config.kind = _kind(config)
+    config.kind = config.kind or _kind(config)
     parts = assemble(config, data)
     with tracked([build(node) for node in config.logger.values()] if leads() else []) as loggers:
         for each in loggers:

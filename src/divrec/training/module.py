@@ -71,7 +71,7 @@ class RecommenderModule(pl.LightningModule):
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         """All terms of the loss of a batch, by name."""
-        return self.objective(self.model(batch), batch)
+        return self.objective.step(self.model, batch)
 
     def training_step(self, batch: Batch, step: int) -> Tensor:
         """The total loss; every term is logged under its name."""

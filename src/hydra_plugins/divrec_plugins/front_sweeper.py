@@ -103,6 +103,8 @@ class FrontSweeper(BasicSweeper):
         return [dict(text.split("=", 1) for text in cell) for cell in cells], swept
 
     def _waves(self, grid: tuple[list[Job], list[str]], folder: Path) -> list[dict[str, Job]]:
+        from divrec.schema import BASELINE
+
         cells, swept = grid
         others = [key for key in swept if key not in self.base]
         first: dict[str, Job] = {}
@@ -115,7 +117,8 @@ class FrontSweeper(BasicSweeper):
             if self.from_base:
                 first.setdefault(base_name, {**cell, **self.base})
             for model in self.baselines:
-                first.setdefault("-".join([model, *tail]), {**_without_model(cell), **self.base, "model": model})
+                own_model = {"model": model, "kind": BASELINE}  # one that is trained is a baseline here, too
+                first.setdefault("-".join([model, *tail]), {**_without_model(cell), **self.base, **own_model})
             neutral = {key: self.base[key] for key in own}
             second.setdefault("-".join(["control", *tail]), {**cell, **neutral, **self.point, **self.control, **start})
             if own and not any(_same(cell[key], self.base[key]) for key in own):  # else it is the control itself
