@@ -80,6 +80,9 @@ class Batch(_Movable):
             be targets, or seen: the task leaves those out.
         negative_values_QC: label of each candidate in [0, 1].
         negative_log_q_QC: logarithm of the chance with which each candidate was drawn, where that is known.
+        times_BL: seconds since the epoch of each event, int64; 0 at padding.
+        profiles_Q: number of the profile text that each query's user had by then; 0 = none yet. None = no model reads
+            profiles (data.profiles).
     """
 
     users_B: Tensor
@@ -96,6 +99,8 @@ class Batch(_Movable):
     negatives_QC: Tensor | None = None
     negative_values_QC: Tensor | None = None
     negative_log_q_QC: Tensor | None = None
+    times_BL: Tensor | None = None
+    profiles_Q: Tensor | None = None
 
 
 @dataclass(frozen=True)

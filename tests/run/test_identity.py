@@ -32,6 +32,7 @@ DECIDES = [
     "model=popular",
     "user=mean",
     "user.dropout=0.1",
+    "user.time_gaps=true",
     "tuning=full",
     "data.history_length=7",
     "data.batch_size=64",

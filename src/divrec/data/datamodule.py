@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ from divrec.data.sources.source import Source
 from divrec.data.split import Split
 from divrec.data.steps import EvaluationSteps, TrainingSteps
 from divrec.data.text import ProfileText
+from divrec.data.user_profiles import ProfileCuts, Profiles, UserProfiles
 from divrec.errors import ConfigError
 from divrec.schema import TEST, TRAIN, VALIDATION
 
@@ -53,6 +56,7 @@ class BehaviorDataModule(LightningDataModule):
         windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment, so that all
             moments are asked about alike.
         sampling: candidates and labels of training queries; None = the task draws its own candidates.
+        profiles: profile texts of users for a language model to read; None = no model reads any.
         seed: of users, moments and extra queries.
         steps_per_epoch: training steps an epoch; None = as many as show each user once.
     """
@@ -77,6 +81,7 @@ class BehaviorDataModule(LightningDataModule):
         bucket: int = 1,
         windows: Literal["lead", "full"] = "lead",
         sampling: Sampling | None = None,
+        profiles: Profiles | None = None,
         seed: int = 0,
         steps_per_epoch: int | None = None,
     ) -> None:
@@ -88,7 +93,7 @@ class BehaviorDataModule(LightningDataModule):
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
         self._windows: Literal["lead", "full"] = windows
-        self._sampling = sampling or Sampling()
+        self._sampling, self.profiles = sampling or Sampling(), profiles
         self._vectors_ND: torch.Tensor | None = None
         self._loading: dict[str, Any] = {
             "num_workers": num_workers,
@@ -140,13 +145,21 @@ class BehaviorDataModule(LightningDataModule):
         """A text for every user of a split, out of the history."""
         return profile.of_split(self.prepared.splits[split], self.catalogue)
 
+    @functools.cached_property
+    def user_profiles(self) -> UserProfiles | None:
+        """The profile texts of all users and who has which of them when; None where no model reads any."""
+        if self.profiles is None:
+            return None
+        histories = {name: read_histories(split) for name, split in self.prepared.splits.items()}
+        return self.profiles.of(histories, self.catalogue, self._collation().read_kinds)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, `steps_per_epoch` an epoch."""
         sampler = None
         if self._sampling.negatives is not None:
             sampler = CandidateSampler(self._sampling, np.asarray(self.catalogue["count"][:]), self._vectors_ND)
         steps = TrainingSteps(
-            read_histories(self.train),
+            dataclasses.replace(read_histories(self.train), profiles=self._profile_cuts(TRAIN)),
             self._collation(),
             self._batch_size,
             self._positions,
@@ -182,8 +195,19 @@ class BehaviorDataModule(LightningDataModule):
             )
         # No process may be left without a batch: all of them meet at the end of an evaluation.
         size = min(self._evaluation_batch_size, max(len(table) // world, 1))
-        steps = EvaluationSteps(table, self._collation(), size, rank, world, self._bucket > 1)
+        steps = EvaluationSteps(
+            table,
+            self._collation(),
+            size,
+            rank,
+            world,
+            by_length=self._bucket > 1,
+            profiles=self._profile_cuts(split),
+        )
         return self._loader(steps, DistributedSampler(steps, num_replicas=1, rank=0, shuffle=False))
+
+    def _profile_cuts(self, split: str) -> ProfileCuts | None:
+        return None if self.user_profiles is None else self.user_profiles.cuts[split]
 
     def _loader(self, steps: Any, sampler: DistributedSampler[Any]) -> DataLoader[Any]:  # noqa: ANN401
         return ResumableLoader(steps, sampler, self._loading)

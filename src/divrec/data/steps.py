@@ -6,6 +6,7 @@ A moment is asked about as a whole, and its query sees only what is strictly ear
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from divrec.batch import Batch, EvaluationBatch
 from divrec.data.collate import Asked, Collation, Targets, make_batch
 from divrec.data.histories import Histories, Numbers, flat_lists, read_histories, spread
 from divrec.data.sampling import CandidateSampler
+from divrec.data.user_profiles import ProfileCuts
 from divrec.errors import ConfigError, DataError
 from divrec.schema import USER_ID
 
@@ -216,6 +218,7 @@ class EvaluationSteps(Dataset[EvaluationBatch]):
         rank: every `world`-th batch from this one on is built.
         world: number of processes that share the batches.
         by_length: users in the order of their histories' lengths instead of the split's: less of a batch is padding.
+        profiles: the users' profile texts; None = no model reads any.
     """
 
     def __init__(
@@ -226,9 +229,11 @@ class EvaluationSteps(Dataset[EvaluationBatch]):
         rank: int = 0,
         world: int = 1,
         by_length: bool = False,
+        profiles: ProfileCuts | None = None,
     ) -> None:
         _check_sizes(batch_size, None, 1)
-        self._histories, self._collation, self._batch_size = read_histories(split), collation, batch_size
+        self._histories = dataclasses.replace(read_histories(split), profiles=profiles)
+        self._collation, self._batch_size = collation, batch_size
         table = split.with_format("arrow")[:]
         self._targets, self._target_offsets = flat_lists(table, "targets")
         self._user_ids: list[str] = table.column(USER_ID).to_pylist()

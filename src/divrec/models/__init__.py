@@ -1,19 +1,26 @@
 """Batch -> ModelOutput: the language model, the item and user towers. Knows no loss and no Lightning."""
 
 from divrec.models.build import ItemTexts, TwoTower
+from divrec.models.cross_encoder import CrossEncoder, CrossEncoderRecommender
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
 from divrec.models.item import ItemTower
+from divrec.models.pair_scorer import PairScorer
 from divrec.models.recommender import Recommender
 from divrec.models.tuning import Frozen, Full
-from divrec.models.user import AttentionUser, MeanUser
+from divrec.models.user import AttentionProfileUser, AttentionUser, MeanUser, ProfileUser
 
 __all__ = [
+    "AttentionProfileUser",
     "AttentionUser",
+    "CrossEncoder",
+    "CrossEncoderRecommender",
     "Frozen",
     "Full",
     "ItemTexts",
     "ItemTower",
     "MeanUser",
+    "PairScorer",
+    "ProfileUser",
     "Recommender",
     "TextEncoder",
     "TwoTower",

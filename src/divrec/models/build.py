@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class TwoTower:
     """Recipe of the two-tower recommender.
 
     Args:
-        user: `dim`, `event_kinds` -> user encoder.
+        user: `dim`, `event_kinds` and, where the data has profiles, `profiles_PW` -> user encoder.
         dim: width of item and user vectors.
         hidden: width of the text projection's hidden layer.
         representation: what an item vector is made of: `text`, `id` or `text_id`, the sum of both.
@@ -77,7 +78,13 @@ class TwoTower:
         self.shape = ItemShape(dim, hidden, representation, id_dropout)
 
     def __call__(
-        self, encoder: TextEncoder, tuning: Tuning, texts: ItemTexts, event_kinds: int, counts_N: Tensor
+        self,
+        encoder: TextEncoder,
+        tuning: Tuning,
+        texts: ItemTexts,
+        event_kinds: int,
+        counts_N: Tensor,
+        profiles_PW: Tensor | None = None,
     ) -> Recommender:
         """Build the recommender with fresh weights.
 
@@ -87,10 +94,12 @@ class TwoTower:
             texts: the catalogue's texts.
             event_kinds: number of event kinds.
             counts_N: training events of each item.
+            profiles_PW: whitened vectors of the users' profile texts; None = the data has none.
         """
+        user = self.user if profiles_PW is None else partial(self.user, profiles_PW=profiles_PW)
         reads_text = self.shape.representation != "id"
         tower = tuning(encoder, texts.texts, texts.whitening, texts.vectors_TW) if reads_text else None
         items = ItemTower(tower, texts.text_of_item_N, texts.whitening.width, self.shape, counts_N)
         logarithm_N = (counts_N.float() + 1).log()
         bias_N = logarithm_N - logarithm_N.mean() if self.popularity_bias else None
-        return Recommender(items, self.user(dim=self.shape.dim, event_kinds=event_kinds), bias_N)
+        return Recommender(items, user(dim=self.shape.dim, event_kinds=event_kinds), bias_N)

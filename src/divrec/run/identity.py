@@ -31,6 +31,7 @@ _IRRELEVANT = (
     "data.num_workers",
     "data.persistent_workers",
     "data.pin_memory",
+    "model.first_stage",  # its identity counts, like that of `init_from`
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
     "trainer.devices",
@@ -59,7 +60,7 @@ def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_i
         config: resolved.
         data_fingerprint: of the dataset on disk.
         encoder: name of the language model.
-        base_identity: of the run in `init_from`.
+        base_identity: of the run in `init_from`, and of the first stage where there is one.
     """
     parts = [SCHEMA_VERSION, __version__, data_fingerprint, encoder, base_identity, relevant(config)]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -40,7 +40,16 @@ from divrec.schema import (
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
-from divrec.training import Fitted, RecommenderModule, TrainingCheckpoint, fit, leads, load_weights, save_weights
+from divrec.training import (
+    AUC_OF_CANDIDATES,
+    Fitted,
+    RecommenderModule,
+    TrainingCheckpoint,
+    fit,
+    leads,
+    load_weights,
+    save_weights,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -154,15 +163,21 @@ def _kind(config: DictConfig) -> str:
 
 
 def _base_identity(config: DictConfig) -> str | None:
-    if config.init_from is None:
-        return None
-    found = recorded(Path(config.init_from))
+    """Identities of the finished runs that this one builds on: its start, and the first stage of its model."""
+    start, first_stage = config.init_from, config.model.get("first_stage")
+    identities = [] if start is None else [_identity_of(start, "init_from")]
+    identities += [] if first_stage is None else ["behind " + _identity_of(first_stage, "model.first_stage")]
+    return ", ".join(identities) or None
+
+
+def _identity_of(folder: str, key: str) -> str:
+    found = recorded(Path(folder))
     if found is None:
         raise RecordError(
-            "holds no finished run to start from",
-            where="init_from",
-            got=str(config.init_from),
-            mend="Train that run first, or set init_from=null.",
+            "holds no finished run to build on",
+            where=key,
+            got=str(folder),
+            mend=f"Train that run first, or set {key}=null.",
         )
     return str(found["identity"])
 
@@ -177,6 +192,7 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
         "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
     )
     known = [f"validation/{name}" for name in module.metrics.all_names]
+    known += [AUC_OF_CANDIDATES] if module.configure_callbacks() else []
     if config.monitor not in known:
         raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
     trainer = partial(call, build(config.trainer), "trainer")

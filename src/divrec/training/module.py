@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,6 +18,7 @@ from divrec.batch import Batch, EvaluationBatch
 from divrec.metrics import SlateMetrics
 from divrec.objectives import TOTAL, TradeoffObjective
 from divrec.ranking import deliver, rank
+from divrec.training.candidate_auc import CandidateAUC
 from divrec.training.schedule import Schedule
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,11 @@ class RecommenderModule(pl.LightningModule):
         """Log `validation/NAME@k`."""
         self.log_dict({f"validation/{name}": value for name, value in self.metrics.compute().items()})
         self.metrics.reset()
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What the model wants to be watched with: the AUC over few candidates, for one that reads few pairs."""
+        candidates = getattr(self.model, "development_candidates", None)
+        return [] if candidates is None else [CandidateAUC(candidates)]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The configured optimizer; its rates follow the schedule."""
