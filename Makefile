@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep front evaluate report test test-spark check format smoke notebook bench clean
+.PHONY: help setup data train sweep front evaluate report test test-spark check format smoke profile notebook bench clean
 
 help: ## Show the targets
 	@echo "make TARGET, with DATA=$(DATA) SWEEP=$(SWEEP) ARGS=\"KEY=VALUE ...\""
@@ -68,6 +68,9 @@ format: $(STAMP) ## Format and mend what can be mended
 
 smoke: $(STAMP) ## The main job on simulated logs, in about a minute
 	$(BIN)/python -m divrec.run.train -m +sweep=smoke $(ARGS)
+
+profile: $(STAMP) ## Say where a training step's time goes: make profile ARGS="diversity=gini beta=1"
+	$(BIN)/python -m divrec.run.profile data=$(DATA) $(ARGS)
 
 notebook: $(STAMP) ## Execute the notebook (it opens a finished sweep, or runs the smoke sweep first)
 	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/read_a_front.ipynb

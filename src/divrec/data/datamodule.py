@@ -170,7 +170,7 @@ class BehaviorDataModule(LightningDataModule):
             windows=self._windows,
         )
         length = self._steps_per_epoch or -(-steps.users // self._batch_size)
-        return self._loader(steps, StepSampler(length, self._progress))
+        return self._loader(steps, StepSampler(self._whole(length), self._progress))
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch]:
         """The users of the validation window."""
@@ -188,10 +188,17 @@ class BehaviorDataModule(LightningDataModule):
 
     def _evaluation_loader(self, split: str) -> DataLoader[EvaluationBatch]:
         rank, world = self._share()
+        table = self.prepared.splits[split]
+        if len(table) < world:
+            raise ConfigError(
+                f"more than the {len(table)} users of the {split} split", where="trainer.devices", got=world
+            )
+        # No process may be left without a batch: all of them meet at the end of an evaluation.
+        size = min(self._evaluation_batch_size, max(len(table) // world, 1))
         steps = EvaluationSteps(
-            self.prepared.splits[split],
+            table,
             self._collation(),
-            self._evaluation_batch_size,
+            size,
             rank,
             world,
             by_length=self._bucket > 1,
@@ -203,7 +210,7 @@ class BehaviorDataModule(LightningDataModule):
         return None if self.user_profiles is None else self.user_profiles.cuts[split]
 
     def _loader(self, steps: Any, sampler: DistributedSampler[Any]) -> DataLoader[Any]:  # noqa: ANN401
-        return ResumableLoader(steps, batch_size=None, sampler=sampler, **self._loading)
+        return ResumableLoader(steps, sampler, self._loading)
 
     def _collation(self) -> Collation:
         history_length, half_life_days = self._window
@@ -217,6 +224,11 @@ class BehaviorDataModule(LightningDataModule):
             half_life_days=half_life_days,
             trim=self._bucket > 1,
         )
+
+    def _whole(self, length: int) -> int:
+        """An epoch of whole optimizer steps: at its end Lightning would step on gradients that are half accumulated."""
+        together = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        return -(-length // together) * together
 
     def _progress(self) -> int | None:
         """Steps that the training has behind it, also after a checkpoint (its count of epochs is off by one then)."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from divrec.batch import Batch
 from divrec.errors import ConfigError, check_number
+from divrec.objectives.processes import mean_over_processes
 
 
 class TaskLoss(nn.Module):
@@ -154,8 +155,9 @@ class _Pointwise(AgainstNegatives):
         labels_QC = labels_QC.to(negatives_QC.dtype).expand_as(negatives_QC)
         from_negatives = self.penalty(negatives_QC, labels_QC)
         from_positives = self.penalty(positive_P, batch.target_values_P)
-        mean_negative = (from_negatives * usable_QC).sum() / usable_QC.sum().clamp(min=1)
-        return from_positives.mean() + mean_negative
+        negatives = mean_over_processes(usable_QC.sum()).clamp(min=1)
+        positives = mean_over_processes(torch.ones_like(from_positives).sum())
+        return from_positives.sum() / positives + (from_negatives * usable_QC).sum() / negatives
 
     def penalty(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Elementwise loss of scores against labels in [0, 1]."""
@@ -183,7 +185,7 @@ def _positive_scores(scores_QN: Tensor, batch: Batch) -> Tensor:
 
 
 def _weighted_mean(loss_P: Tensor, batch: Batch) -> Tensor:
-    return (loss_P * batch.target_values_P).sum() / batch.target_values_P.sum()
+    return (loss_P * batch.target_values_P).sum() / mean_over_processes(batch.target_values_P.sum())
 
 
 def _is_target(batch: Batch, scores_QN: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
+from divrec.objectives.processes import mean_over_processes
 from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
@@ -229,7 +230,13 @@ def _among(batch: Batch, candidates_C: Tensor) -> Batch:
 
 
 def _squared_norm(term: Tensor, parameters: Sequence[Tensor]) -> float:
+    """Of the gradient of the whole batch, of which each process may have a part."""
     if not term.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-    return sum(float(gradient.square().sum()) for gradient in gradients if gradient is not None)
+    whole = (mean_over_processes(_or_zero(each, like)) for each, like in zip(gradients, parameters, strict=True))
+    return sum(float(gradient.square().sum()) for gradient in whole)
+
+
+def _or_zero(gradient: Tensor | None, parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if gradient is None else gradient

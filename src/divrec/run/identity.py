@@ -22,6 +22,7 @@ _IRRELEVANT = (
     "group",
     "kind",
     "init_from",
+    "checkpoint_minutes",
     "data.root",  # what lies there counts, through the fingerprint
     "data.source.root",
     "data.datasets_root",
@@ -34,6 +35,7 @@ _IRRELEVANT = (
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.strategy",
     "trainer.log_every_n_steps",
 )
 

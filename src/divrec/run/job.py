@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import resource
 import sys
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
+from divrec.run.hardware import check_hardware
 from divrec.run.identity import commit, identity, recorded, refuse_another
 from divrec.schema import (
     BASE,
@@ -40,7 +40,16 @@ from divrec.schema import (
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
-from divrec.training import AUC_OF_CANDIDATES, RecommenderModule, fit, load_weights, save_weights
+from divrec.training import (
+    AUC_OF_CANDIDATES,
+    Fitted,
+    RecommenderModule,
+    TrainingCheckpoint,
+    fit,
+    leads,
+    load_weights,
+    save_weights,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +58,7 @@ logger = logging.getLogger(__name__)
 class Trained:
     """What a training leaves beside its weights."""
 
-    steps: int = 0
-    seconds: float = 0.0
+    fitted: Fitted = Fitted(steps=0, seconds=0.0, leads=True)
     terms: TradeoffObjective | None = None
 
 
@@ -60,31 +68,37 @@ def train(config: DictConfig) -> None:
     Raises:
         ConfigError, DataError, RecordError: see `divrec.errors`.
     """
+    check_hardware(config, HydraConfig.get().mode is RunMode.MULTIRUN)
     folder = Path(HydraConfig.get().runtime.output_dir)
     _settle(config, folder)
     strategies = rerankers(config)
     data = open_data(config)
     own = identity(resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config))
+    checkpoint = TrainingCheckpoint(folder, own, config.checkpoint_minutes)
     found = recorded(folder)
     if found is not None:
         if found["identity"] != own:
             refuse_another(found, resolved(config), folder)
         logger.info("finished before: nothing to train in %s", folder)
+        checkpoint.discard()
         rerank(folder, config.rerank)
         return
     config.kind = config.kind or _kind(config)
     parts = assemble(config, data)
-    with tracked([build(node) for node in config.logger.values()]) as loggers:
+    with tracked([build(node) for node in config.logger.values()] if leads() else []) as loggers:
         for each in loggers:
             each.log_hyperparams(resolved(config))
-        trained = Trained() if parts.is_baseline else _fit(config, parts, loggers)
+        trained = Trained() if parts.is_baseline else _fit(config, parts, loggers, checkpoint)
+        if not trained.fitted.leads:
+            return
         save_weights(parts.model, folder / MODEL_FOLDER)
         results = _evaluate(parts, strategies)
         record = _record(config, parts, own, trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
-        log_final(loggers, record.metrics, trained.steps)
+        checkpoint.discard()
+        log_final(loggers, record.metrics, trained.fitted.steps)
     names = [f"{name}@{config.k}" for name in ("ndcg", "coverage", "gini")]
     logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
 
@@ -130,6 +144,8 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
 def _settle(config: DictConfig, folder: Path) -> None:
     """Threads, seeds, the run's name; and quiet for what Lightning says of itself at every start."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    if not leads():
+        logging.getLogger("divrec").setLevel(logging.WARNING)  # the first process says it all
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -166,31 +182,37 @@ def _identity_of(folder: str, key: str) -> str:
     return str(found["identity"])
 
 
-def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: ANN401
+def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingCheckpoint) -> Trained:  # noqa: ANN401
     if config.init_from is not None:
         load_weights(parts.model, Path(config.init_from) / MODEL_FOLDER)
     terms = objective(config, parts.catalogue)
-    schedule = build(config.schedule)
-    module = RecommenderModule(
-        parts.model,
-        terms,
-        call(parts.protocol.metrics, "metrics", parts.catalogue),
-        build(config.optimizer),
-        schedule,
-        parts.protocol.tie_order_N,
-        config.exclude_seen,
-    )
+    module = build_module(config, parts, terms)
+    schedule = module.schedule
     logger.info(
         "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
     )
-    started = time.perf_counter()
     known = [f"validation/{name}" for name in module.metrics.all_names]
     known += [AUC_OF_CANDIDATES] if module.configure_callbacks() else []
     if config.monitor not in known:
         raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
     trainer = partial(call, build(config.trainer), "trainer")
-    steps = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar())
-    return Trained(steps, time.perf_counter() - started, terms)
+    if config.compile:
+        parts.model.compile()
+    fitted = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar(), checkpoint)
+    return Trained(fitted, terms)
+
+
+def build_module(config: DictConfig, parts: Parts, terms: TradeoffObjective) -> RecommenderModule:
+    """What a training moves, with fresh weights or those of `parts`."""
+    return RecommenderModule(
+        parts.model,
+        terms,
+        call(parts.protocol.metrics, "metrics", parts.catalogue),
+        build(config.optimizer),
+        build(config.schedule),
+        parts.protocol.tie_order_N,
+        config.exclude_seen,
+    )
 
 
 def _show_bar() -> bool:
@@ -222,9 +244,9 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         objective=_objective_facts(config, parts, trained.terms),
         metrics=evaluated.metrics,
         cost={
-            "fit_seconds": trained.seconds,
+            "fit_seconds": trained.fitted.seconds,
             "evaluate_seconds": evaluated.seconds,
-            "steps": trained.steps,
+            "steps": trained.fitted.steps,
             "peak_memory_mb": _peak_memory_mb(),
         },
         code={"version": __version__, "commit": commit()},
