@@ -40,21 +40,22 @@ def test_series_and_references_are_told_apart(front: GroupFront) -> None:
     looks = [line.look for line in drawn_series(front) if line.joined]
     assert [look.label for look in looks] == ["gini", "simpson", "gini_overlap (no effect)", "mmr on control"]
     assert len({(look.light, look.marker) for look in looks}) == len(looks)
-    assert [look.dashed for look in looks] == [False, False, False, True]
+    assert [look.stroke for look in looks] == ["solid", "solid", "solid", "dashed"]
     assert {setting.name for setting, _ in references(front)} == {"base", "random", "popular", "item_knn"}
     assert len({marker for _, marker in references(front)}) == 4
 
 
 def test_draws_a_control_alone_and_a_control_without_hits(front: GroupFront, tmp_path: Path) -> None:
     alone = front_of("", [front.control], front.axes, front.accuracy)
-    draw_front(alone, tmp_path / "alone.png", "alone")
+    draw_front(alone, tmp_path / "alone.png", tmp_path / "alone.pdf", "alone")
     values = front.control.values | {"validation/ndcg@10": 0.0, "test/ndcg@10": 0.0}
     hitless = Setting("control", front.control.points, values, front.control.changes)
     others = [setting for setting in front.settings if setting is not front.control]
-    draw_front(front_of("", [hitless, *others], front.axes, front.accuracy), tmp_path / "hitless.png", "hitless")
-    assert {path.name for path in tmp_path.iterdir()} == {"alone.png", "hitless.png"}
+    hitless_front = front_of("", [hitless, *others], front.axes, front.accuracy)
+    draw_front(hitless_front, tmp_path / "hitless.png", tmp_path / "hitless.pdf", "hitless")
+    assert {path.name for path in tmp_path.iterdir()} == {"alone.png", "alone.pdf", "hitless.png", "hitless.pdf"}
 
 
 def test_draws_fewer_axes(front: GroupFront, tmp_path: Path) -> None:
-    draw_front(replace(front, axes=front.axes[:1]), tmp_path / "one.png", "one")
+    draw_front(replace(front, axes=front.axes[:1]), tmp_path / "one.png", tmp_path / "one.pdf", "one")
     assert (tmp_path / "one.png").stat().st_size > 10_000

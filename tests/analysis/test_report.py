@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from analysis.conftest import FEW
 from divrec.analysis import FrontSummary, build_front
 from divrec.analysis.interactive_chart import charts
-from divrec.analysis.report_sections import config_digest, user_lists
+from divrec.analysis.report_lists import user_lists
+from divrec.analysis.report_points import config_digest
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
 
 class Checked(HTMLParser):
@@ -102,13 +106,13 @@ def test_every_point_is_in_the_table_and_sortable(built: FrontSummary, page: str
 def test_texts_are_escaped_and_lists_stand_side_by_side(page: str) -> None:
     assert "Product <" not in page
     assert "&gt; &amp; more" in page
-    assert page.count('<div class="user">') == 5
-    assert page.count('class="new"') > 5
+    assert page.count('<div class="user">') == 10
+    assert page.count('class="new"') > 10
 
 
 def test_without_texts_lists_show_ids(built: FrontSummary) -> None:
-    lists = user_lists(built.groups[0], {})
-    assert len(lists) == 5
+    lists = user_lists(built.groups[0], {}, FEW)
+    assert len(lists) == 10
     assert all(len(user.control) == len(user.chosen) == 10 for user in lists)
     assert lists[0].control[0].text.startswith("i")
     common = {item.text for item in lists[0].control if not item.only_here}
@@ -123,5 +127,5 @@ def test_has_light_dark_and_print(page: str) -> None:
 def test_a_name_cannot_break_out(sweep_folder: Path) -> None:
     path = sweep_folder / "sweep.json"
     path.write_text(path.read_text().replace('"name": "beta_x_loss"', '"name": "<script>alert(1)</script>"'))
-    build_front(sweep_folder)
+    build_front(sweep_folder, options=FEW)
     assert "<script>alert" not in (sweep_folder / "report.html").read_text()
