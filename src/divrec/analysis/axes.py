@@ -92,6 +92,22 @@ def accuracy_axis(k: int, name: str = ACCURACY) -> Axis:
     return Axis(f"{name}@{k}", label, label)
 
 
+def named_axes(k: int, names: Sequence[str]) -> list[Axis]:
+    """The axes of diversity with these names, as "gini".
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    known = {
+        name: Axis(f"{name}@{k}", f"{label} @{k}", short, inverted=inverted, set_level=set_level)
+        for name, label, short, inverted, set_level in _KNOWN
+    }
+    if unknown := [name for name in names if name not in known]:
+        mend = f"Use some of {', '.join(known)}."
+        raise ConfigError("no such measure of diversity", where="measures", got=unknown, mend=mend)
+    return [known[name] for name in dict.fromkeys(names)]
+
+
 def diversity_axes(control: RunRecord, k: int, names: Sequence[str] = DEFAULT_MEASURES) -> tuple[Axis, ...]:
     """Diversity measures that the control has on both splits; the first one decides the operating point.
 
@@ -104,14 +120,7 @@ def diversity_axes(control: RunRecord, k: int, names: Sequence[str] = DEFAULT_ME
         ConfigError: a name is unknown.
         RecordError: the control has none of them.
     """
-    known = {
-        name: Axis(f"{name}@{k}", f"{label} @{k}", short, inverted=inverted, set_level=set_level)
-        for name, label, short, inverted, set_level in _KNOWN
-    }
-    if unknown := [name for name in names if name not in known]:
-        mend = f"Use some of {', '.join(known)}."
-        raise ConfigError("no such measure of diversity", where="measures", got=unknown, mend=mend)
-    wanted = [known[name] for name in dict.fromkeys(names)]
+    wanted = named_axes(k, names)
     found = tuple(axis for axis in wanted if all(_has(control, split, axis.metric) for split in SPLITS))
     if not found:
         raise RecordError(

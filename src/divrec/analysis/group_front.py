@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,6 +110,11 @@ class GroupFront:
     def gained(self) -> bool:
         """Whether a setting other than the control was chosen."""
         return self.operating is not self.control
+
+    def digits(self, axis: Axis) -> int:
+        """Decimals that tell values of an axis apart: four, and more where the control's own value is small."""
+        own = abs(self.control.value(axis, TEST))
+        return min(7, max(4, 2 + math.ceil(-math.log10(own)))) if 0 < own < math.inf else 4
 
     def share(self, setting: Setting, split: str = TEST) -> float:
         """Accuracy as a share of the control's; NaN where the control has none."""

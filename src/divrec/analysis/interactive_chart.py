@@ -112,11 +112,12 @@ def hover_text(front: GroupFront, setting: Setting, axis: Axis, words: Words = E
         config.append(words["hover.seeds"].format(seeds=len(setting.points)))
     lines = [", ".join(config)]
     for each in (axis, front.accuracy):
-        texts = {"measure": words.label(each), "value": number(setting.value(each, TEST))}
+        digits = front.digits(each)
+        texts = {"measure": words.label(each), "value": number(setting.value(each, TEST), digits)}
         if setting is front.control:
             lines.append(words["hover.value"].format(**texts))
         else:
-            lines.append(words["hover.change"].format(**texts, change=words.change(setting.change(each))))
+            lines.append(words["hover.change"].format(**texts, change=words.change(setting.change(each), digits)))
     share = share_text(front.share(setting))
     return "\n".join([*lines, words["hover.share"].format(share=share, accuracy=words.label(front.accuracy))])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from divrec.analysis.axes import ACCURACY, DEFAULT_MEASURES
+from divrec.analysis.axes import ACCURACY, DEFAULT_MEASURES, accuracy_axis, named_axes
 from divrec.analysis.resampling import REPLICATES
 from divrec.analysis.wording import Words, words_in
 from divrec.errors import ConfigError
@@ -23,7 +23,7 @@ class FrontOptions:
         users: how many users' lists the report shows.
 
     Raises:
-        ConfigError: no measure, fewer than 20 replicates, an unknown language, or a negative number of users.
+        ConfigError: no measure, an unknown one or language, fewer than 20 replicates, or fewer than no users.
     """
 
     accuracy: str = ACCURACY
@@ -43,6 +43,8 @@ class FrontOptions:
         if self.users < 0:
             raise ConfigError("a negative number of users", where="report.users", got=self.users, mend="Use 0 or more.")
         words_in(self.language)
+        accuracy_axis(1, self.accuracy)
+        named_axes(1, self.measures)
 
     @property
     def words(self) -> Words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from divrec.analysis.axes import Axis, joint_key
@@ -11,7 +12,7 @@ from divrec.analysis.front import OPERATING_SHARE
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.report_cells import Cell, interval_cell
 from divrec.analysis.statistics import Interval
-from divrec.analysis.wording import DASH, MINUS, SPACE, Words, change, number, share_text, signed
+from divrec.analysis.wording import DASH, SPACE, Words, change, number, share_text, signed
 from divrec.schema import TEST, VALIDATION
 
 
@@ -53,7 +54,8 @@ def conclusion_table(front: GroupFront, words: Words) -> ConclusionTable:
     columns = [words.short(axis) for axis in front.axes]
     columns += [" + ".join(words.short(axis) for axis in axes) for axes in front.joints]
     keys = [*(axis.key for axis in front.axes), *(joint_key(axes) for axes in front.joints)]
-    rows = tuple(_conclusion_row(conclusion, keys, words) for conclusion in conclusions(front))
+    digits = {axis.key: front.digits(axis) - 1 for axis in front.axes}
+    rows = tuple(_conclusion_row(conclusion, keys, digits, words) for conclusion in conclusions(front))
     return ConclusionTable(tuple(columns), rows, len(front.joints))
 
 
@@ -66,13 +68,14 @@ def _section(front: GroupFront, finding: AxisFinding, replicates: int, words: Wo
         matched=tuple(_matched_row(front, finding, share, words) for share in finding.matched),
         totals=_totals(front, axis, words),
         knee=words["matched.no_knee"] if knee is None else words["matched.knee"].format(name=knee.name),
-        prices=tuple(_price_row(front, step, words) for step in finding.steps),
+        prices=tuple(_price_row(front, axis, step, words) for step in finding.steps),
         price_note=note,
     )
 
 
 def _why(front: GroupFront, finding: AxisFinding, replicates: int, words: Words) -> list[str]:
     chosen, axis = finding.operating, finding.axis
+    digits = front.digits(axis)
     if chosen is front.control:
         return []
     kept = [s for s in front.settings if s.first.selectable and front.share(s, VALIDATION) >= OPERATING_SHARE]
@@ -82,17 +85,17 @@ def _why(front: GroupFront, finding: AxisFinding, replicates: int, words: Words)
             count=len(kept),
             accuracy=words.label(front.accuracy),
             axis=words.label(axis),
-            value=number(chosen.value(axis, VALIDATION)),
-            own=number(front.control.value(axis, VALIDATION)),
+            value=number(chosen.value(axis, VALIDATION), digits),
+            own=number(front.control.value(axis, VALIDATION), digits),
             share=share_text(front.share(chosen, VALIDATION)),
         )
     ]
     rest = [setting for setting in kept if setting is not chosen]
     if rest:
         other = max(rest, key=lambda setting: setting.value(axis, VALIDATION))
-        value, share = number(other.value(axis, VALIDATION)), share_text(front.share(other, VALIDATION))
+        value, share = number(other.value(axis, VALIDATION), digits), share_text(front.share(other, VALIDATION))
         texts.append(words["why.next"].format(name=other.name, value=value, share=share))
-    if finding.stability == finding.stability:  # a number
+    if not math.isnan(finding.stability):
         again = f"{100 * finding.stability:.0f}{SPACE}%"
         texts.append(words["why.again"].format(share=again, replicates=replicates))
     return texts
@@ -101,10 +104,11 @@ def _why(front: GroupFront, finding: AxisFinding, replicates: int, words: Words)
 def _matched_row(front: GroupFront, finding: AxisFinding, share: float, words: Words) -> tuple[Cell, ...]:
     gains = front.overall[finding.axis.key].intervals
     setting = finding.matched[share]
-    cells = [Cell(f"{100 * share:.0f}{SPACE}%"), interval_cell(gains[f"at_{100 * share:.0f}"], words)]
+    digits = front.digits(finding.axis)
+    cells = [Cell(f"{100 * share:.0f}{SPACE}%"), interval_cell(gains[f"at_{100 * share:.0f}"], words, digits)]
     if setting is None:
         return (*cells, Cell(words["matched.none"]), Cell(DASH), Cell(DASH))
-    gain = interval_cell(setting.change(finding.axis), words)
+    gain = interval_cell(setting.change(finding.axis), words, digits)
     return (*cells, Cell(setting.name), gain, Cell(share_text(front.share(setting))))
 
 
@@ -115,24 +119,24 @@ def _totals(front: GroupFront, axis: Axis, words: Words) -> tuple[tuple[Cell, ..
     blank = (Cell(""), Cell(""), Cell(""))
     ends = words.interval(scaled, 2).replace("+", "")
     return (
-        (Cell(words["matched.mean"]), interval_cell(gains["mean"], words), *blank),
+        (Cell(words["matched.mean"]), interval_cell(gains["mean"], words, front.digits(axis)), *blank),
         (Cell(words["matched.hypervolume"]), Cell(number(scaled.estimate, 2), detail=ends), *blank),
     )
 
 
-def _price_row(front: GroupFront, step: Step, words: Words) -> tuple[Cell, ...]:
+def _price_row(front: GroupFront, axis: Axis, step: Step, words: Words) -> tuple[Cell, ...]:
     own = front.control.value(front.accuracy, TEST)
-    share = step.lost / own if own > 0 else float("nan")
-    lost = Cell(signed(-step.lost), detail="" if share != share else f"{-100 * share:+.1f}{SPACE}%".replace("-", MINUS))
+    percent = f"{signed(-100 * step.lost / own, 1)}{SPACE}%" if own > 0 else ""
+    lost = Cell(signed(-step.lost, front.digits(front.accuracy)), detail=percent)
     digits = 3 if abs(step.price.estimate) < 10 else 1
     price = Cell(change(step.price, digits), detail=words.interval(step.price, digits))
-    return (Cell(step.start.name), Cell(step.end.name), Cell(signed(step.gained)), lost, price)
+    return (Cell(step.start.name), Cell(step.end.name), Cell(signed(step.gained, front.digits(axis))), lost, price)
 
 
-def _conclusion_row(conclusion: Conclusion, keys: list[str], words: Words) -> tuple[Cell, ...]:
+def _conclusion_row(conclusion: Conclusion, keys: list[str], digits: dict[str, int], words: Words) -> tuple[Cell, ...]:
     claim = words[f"claim.{conclusion.kind}"].format(subject=conclusion.subject, rival=conclusion.rival)
     known = conclusion.differences
-    cells = [interval_cell(known[key], words, 3) if key in known else Cell("") for key in keys]
+    cells = [interval_cell(known[key], words, digits.get(key, 3)) if key in known else Cell("") for key in keys]
     count, total = len(conclusion.holds), len(conclusion.differences)
     if conclusion.everywhere:
         holds = Cell(words["conclusions.all"].format(count=total), style="up")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from divrec.analysis.axes import Axis
-from divrec.analysis.comparison import Setting
 from divrec.analysis.statistics import Interval
 from divrec.analysis.wording import Words, change
 
@@ -25,11 +23,6 @@ def interval_cell(interval: Interval, words: Words, digits: int = 4) -> Cell:
     """A difference over its interval, colored where the interval leaves out zero."""
     style = "" if not interval.known or interval.includes_zero else "up" if interval.estimate > 0 else "down"
     return Cell(change(interval, digits), sortable(interval.estimate), words.interval(interval, digits), style)
-
-
-def change_cell(setting: Setting, axis: Axis, words: Words) -> Cell:
-    """What a setting changes on an axis against the control."""
-    return interval_cell(setting.change(axis), words)
 
 
 def sortable(value: float) -> float | str:

@@ -20,7 +20,7 @@ from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.statistics import Floats
 from divrec.analysis.wording import number
-from divrec.schema import BASE, CONTROL
+from divrec.schema import BASE, BASELINE, CONTROL
 
 CURVE_FILES = ("curve.csv", "csv/metrics.csv")
 CURVE_WIDTH, CURVE_HEIGHT = 470, 250
@@ -76,7 +76,9 @@ def curve_charts(front: GroupFront) -> tuple[CurveChart, ...]:
     curves = {
         setting: curve
         for setting in front.settings
-        if not setting.first.derived and not (curve := read_curve(setting.first.folder)).empty
+        if setting.first.record.kind != BASELINE
+        and not setting.first.derived
+        and not (curve := read_curve(setting.first.folder)).empty
     }
     wanted = [f"validation/{axis.metric}" for axis in (front.accuracy, front.axes[0])]
     found = []

@@ -104,6 +104,7 @@ def _cells(label: str, values: _Row, axes: Sequence[Axis]) -> tuple[Cell, ...]:
         before, after, _ = values.get(axis.metric, (math.nan, math.nan, 0.0))
         before, after = axis.turned(before), axis.turned(after)
         shown = f"{number(before, 3)} \u2192 {number(after, 3)}"
-        moved = "" if style or math.isnan(after - before) else "up" if after > before else "down"
+        seen = round(after - before, 3) if math.isfinite(after - before) else 0.0
+        moved = "up" if seen > 0 else "down" if seen < 0 else ""
         cells.append(Cell(shown, detail=signed(after - before, 3), style=style or moved))
     return tuple(cells)

@@ -12,7 +12,7 @@ from divrec.analysis.comparison import Setting, moves_nothing
 from divrec.analysis.front import MATCHED_SHARES
 from divrec.analysis.group_front import GroupFront, Series
 from divrec.analysis.options import FrontOptions
-from divrec.analysis.report_cells import Cell, change_cell, interval_cell, sortable
+from divrec.analysis.report_cells import Cell, interval_cell, sortable
 from divrec.analysis.statistics import Interval
 from divrec.analysis.wording import DASH, Words, change, number, share_text
 from divrec.schema import TEST, RunRecord
@@ -107,19 +107,21 @@ def _series_table(front: GroupFront, series: Series, words: Words) -> SeriesTabl
     for setting in series.settings:
         flat = moves_nothing(setting, axes)
         cells = [Cell(setting.strength or setting.name, detail=words["badge.no_effect"] if flat else "")]
-        rows.append((*cells, *(change_cell(setting, axis, words) for axis in axes)))
+        rows.append((*cells, *(interval_cell(setting.change(axis), words, front.digits(axis)) for axis in axes)))
     names = {words["matched.mean"]: "mean"}
     percents = [f"{100 * share:.0f}" for share in MATCHED_SHARES]
     names |= {words["knobs.gain"].format(share=percent): f"at_{percent}" for percent in percents}
-    gains = [
-        (Cell(label), Cell(""), *(interval_cell(series.gains[axis.key].intervals[name], words) for axis in front.axes))
-        for label, name in names.items()
-    ]
+    gains = [(Cell(label), Cell(""), *_gain_cells(front, series, name, words)) for label, name in names.items()]
     volumes = [series.gains[axis.key].intervals["hypervolume"] for axis in front.axes]
     gains.append((Cell(words["matched.hypervolume"]), Cell(""), *(_volume_cell(volume, words) for volume in volumes)))
     knob = "beta" if series.trained else "weight" if series.interpolated else "diversity"
     columns = tuple(words.short(axis) for axis in axes)
     return SeriesTable(series.name, words[f"knobs.{knob}"], series.no_effect, columns, tuple(rows), tuple(gains))
+
+
+def _gain_cells(front: GroupFront, series: Series, name: str, words: Words) -> list[Cell]:
+    found = [(axis, series.gains[axis.key].intervals[name]) for axis in front.axes]
+    return [interval_cell(interval, words, front.digits(axis)) for axis, interval in found]
 
 
 def _volume_cell(volume: Interval, words: Words) -> Cell:
@@ -128,9 +130,9 @@ def _volume_cell(volume: Interval, words: Words) -> Cell:
 
 
 def _value_cell(setting: Setting, axis: Axis, front: GroupFront) -> Cell:
-    value = setting.value(axis, TEST)
-    detail = "" if setting is front.control else change(setting.change(axis))
-    return Cell(number(value), sortable(value), detail)
+    value, digits = setting.value(axis, TEST), front.digits(axis)
+    detail = "" if setting is front.control else change(setting.change(axis), digits)
+    return Cell(number(value, digits), sortable(value), detail)
 
 
 def _badges(front: GroupFront, setting: Setting, words: Words) -> list[str]:

@@ -112,8 +112,9 @@ def summary_table(summary: FrontSummary) -> Table:
         table.add_row(f"{name}setting", front.control.name, front.operating.name, "" if front.gained else "none better")
         for axis in (front.accuracy, *front.axes):
             kind = "cost" if axis is front.accuracy else "gain"
-            values = [number(setting.value(axis, TEST)) for setting in (front.control, front.operating)]
-            text = ENGLISH.change(front.operating.change(axis)) if front.gained else ""
+            digits = front.digits(axis)
+            values = [number(setting.value(axis, TEST), digits) for setting in (front.control, front.operating)]
+            text = ENGLISH.change(front.operating.change(axis), digits) if front.gained else ""
             table.add_row(f"{kind}: {axis.label}", *values, text)
         table.add_row(f"kept: {front.accuracy.label}", "100 %", share_text(front.share(front.operating)), "")
     for label, names in (("missing", summary.missing), ("broken", summary.broken)):

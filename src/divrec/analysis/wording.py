@@ -96,21 +96,22 @@ class Words:
         chosen, accuracy = front.findings[axis.key].operating, self.label(front.accuracy)
         if chosen is front.control:
             text = self["headline.none"].format(accuracy=accuracy, axis=self.label(axis))
-            return " ".join([text, *self._nearest(front, axis)]).replace(" %", f"{SPACE}%")
+            return self["joiner"].join([text, *self._nearest(front, axis)]).replace(" %", f"{SPACE}%")
         gain, cost = chosen.change(axis), chosen.change(front.accuracy)
+        digits = front.digits(axis)
         text = self["headline.gain"].format(
             name=chosen.name,
             verb=self["lowers" if gain.estimate < 0 else "raises"],
             axis=self.label(axis),
-            before=number(front.control.value(axis, TEST)),
-            after=number(chosen.value(axis, TEST)),
-            gain=self.change(gain, brackets=False),
+            before=number(front.control.value(axis, TEST), digits),
+            after=number(chosen.value(axis, TEST), digits),
+            gain=self.change(gain, digits, brackets=False),
             share=share_text(front.share(chosen)),
             accuracy=accuracy,
-            cost=self.change(cost, brackets=False),
+            cost=self.change(cost, front.digits(front.accuracy), brackets=False),
             source=self.interval_source(chosen),
         )
-        return " ".join([text, *self._caveats(front, axis)]).replace(" %", f"{SPACE}%")
+        return self["joiner"].join([text, *self._caveats(front, axis)]).replace(" %", f"{SPACE}%")
 
     def _nearest(self, front: GroupFront, axis: Axis) -> list[str]:
         """The most accurate of the more diverse settings, where none keeps enough accuracy."""
