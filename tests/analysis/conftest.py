@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from divrec.analysis import FrontSummary, build_front
+from divrec.analysis import FrontOptions, FrontSummary, build_front
 from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TRAINED, RunRecord
 from divrec.storage import write_json
 
 K = 10
+FEW = FrontOptions(replicates=60)
 Floats = NDArray[np.float64]
 
 
@@ -212,6 +213,12 @@ def seeded_sweep(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
+def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a few pixels, where a test builds a front for its numbers."""
+    monkeypatch.setattr("divrec.analysis.plots._DPI", 40)
+
+
+@pytest.fixture
 def edit_record() -> Callable[[Path, dict[str, object]], None]:
     """Change top-level keys of a record.json."""
 
@@ -229,4 +236,4 @@ def built(world: World, written_sweep: Path, tmp_path_factory: pytest.TempPathFa
     shutil.rmtree(folder / "gini-1")
     (folder / "simpson-1" / "record.json").write_text("{")
     texts = {f"i{item}": (f"Product <{item}> & more", f"c{world.categories_N[item]}") for item in range(500)}
-    return build_front(folder, texts)
+    return build_front(folder, texts, FEW)

@@ -9,19 +9,20 @@ import pytest
 
 from divrec.analysis import Interval, place_points, read_sweep
 from divrec.analysis.axes import Axis
-from divrec.analysis.comparison import Bootstrap, Setting, compare, moves_nothing, settings_of
+from divrec.analysis.comparison import Setting, compare, moves_nothing, settings_of
+from divrec.analysis.resampling import Bootstrap
 from divrec.schema import TEST
 
-FEW = Bootstrap(k=10, resamples=100, set_resamples=50)
+FEW = Bootstrap(k=10, replicates=100)
 GINI = Axis("gini@10", "1 - Gini", "1 - Gini", inverted=True, set_level=True)
 NDCG = Axis("ndcg@10", "NDCG", "NDCG")
 
 
 def settings_in(folder: Path) -> dict[str, Setting]:
     points = place_points(read_sweep(folder)).points
-    changes, broken = compare(points, FEW)
-    assert broken == []
-    return {setting.name: setting for setting in settings_of(points, changes)}
+    comparisons = compare(points, FEW)
+    assert comparisons.broken == ()
+    return {setting.name: setting for setting in settings_of(points, comparisons)}
 
 
 def test_changes_agree_with_the_records(written_sweep: Path) -> None:
@@ -52,12 +53,12 @@ def test_set_level_interval_has_the_spread_of_new_users(written_sweep: Path) -> 
 def test_unreadable_points_are_named(sweep_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (sweep_folder / "gini-1" / "users.parquet").unlink()
     points = place_points(read_sweep(sweep_folder)).points
-    changes, broken = compare(points, FEW)
-    assert "gini-1" not in changes
-    assert len(broken) == 1
-    assert "users.parquet" in broken[0]
+    comparisons = compare(points, FEW)
+    assert "gini-1" not in comparisons.changes
+    assert len(comparisons.broken) == 1
+    assert "users.parquet" in comparisons.broken[0]
     assert "gini-1" in caplog.text
-    assert "gini-1" not in [setting.name for setting in settings_of(points, changes)]
+    assert "gini-1" not in [setting.name for setting in settings_of(points, comparisons)]
 
 
 def test_only_common_users_are_compared(sweep_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -65,7 +66,7 @@ def test_only_common_users_are_compared(sweep_folder: Path, caplog: pytest.LogCa
     users = pd.read_parquet(path)
     users[users["user_id"] != "u7"].to_parquet(path)
     points = [p for p in place_points(read_sweep(sweep_folder)).points if p.record.name in ("control", "gini-0.3")]
-    changes, _ = compare(points, FEW)
+    changes = compare(points, FEW).changes
     control = pd.read_parquet(sweep_folder / "control" / "users.parquet").query("split == 'test' and user_id != 'u7'")
     mine = users[(users["split"] == TEST) & (users["user_id"] != "u7")]
     expected = mine["ndcg@10"].mean() - control["ndcg@10"].mean()
@@ -88,8 +89,7 @@ def test_seeds_are_averaged_and_their_spread_is_the_interval(seeded_sweep: Path)
 
 def test_a_missing_seed_is_no_effect_of_the_point(seeded_sweep: Path) -> None:
     points = [p for p in place_points(read_sweep(seeded_sweep)).points if p.record.name != "gini-0.3-seed2"]
-    changes, _ = compare(points, FEW)
-    settings = {setting.name: setting for setting in settings_of(points, changes)}
+    settings = {setting.name: setting for setting in settings_of(points, compare(points, FEW))}
     gini, control = settings["gini-0.3"], settings["control"]
     assert len(gini.points) == 2
     difference = gini.values["test/ndcg@10"] - control.values["test/ndcg@10"]

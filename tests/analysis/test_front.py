@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from divrec.analysis.front import band_gain, front_members, gains_at, hypervolume, non_dominated, operating_point
+from divrec.analysis.front import band_gain, gains_along, hypervolume, non_dominated, operating_point, way
 
 CONTROL = (0.1, 0.2)
 values = st.floats(0.01, 1.0, allow_nan=False)
@@ -50,14 +50,38 @@ def test_gain_of_a_point_that_beats_the_control_counts_in_full() -> None:
 
 
 def test_a_front_chosen_elsewhere_may_lose() -> None:
-    gain = band_gain(np.array([[0.09, 0.1]]), CONTROL, members_P=np.array([True]))
+    gain = band_gain(np.array([[0.09, 0.1]]), CONTROL, stops_L=np.array([0]))
     assert gain.at_95 == pytest.approx(-0.05)
     assert band_gain(np.array([[0.09, 0.1]]), CONTROL).at_95 == 0
 
 
 def test_equally_accurate_points_count_as_the_most_diverse_of_them() -> None:
     points = np.array([[0.1, 0.25], [0.1, 0.5], [0.1, 0.3]])
-    assert gains_at(points, CONTROL, np.array([1.0]))[0] == pytest.approx(0.3)
+    assert way(points, CONTROL).tolist() == [1]
+    assert band_gain(points, CONTROL).mean == pytest.approx(0.3)
+
+
+def test_the_way_is_walked_in_its_order_until_accuracy_falls_below() -> None:
+    # The second stop is more accurate than the first, then the way crosses 95 % between .098 and .09.
+    stops = np.array([[[0.096, 0.25], [0.098, 0.3], [0.09, 0.5]]])
+    gains = gains_along(stops, np.array([CONTROL]), np.array([0.98, 0.97, 0.95, 0.8]))[0]
+    assert gains == pytest.approx([0.025, 0.0375, 0.1 + 0.2 * 3 / 8, 0.3])
+
+
+def test_many_replicates_are_walked_like_one() -> None:
+    random = np.random.default_rng(0)
+    stops, control = random.random((40, 5, 2)), random.random((40, 2))
+    shares = np.linspace(0.9, 1, 21)
+    together = gains_along(stops, control, shares)
+    for row in range(40):
+        assert gains_along(stops[row : row + 1], control[row : row + 1], shares)[0] == pytest.approx(together[row])
+
+
+def test_a_missing_value_makes_the_gain_unknown() -> None:
+    stops = np.array([[[0.09, 0.3]], [[np.nan, 0.3]]])
+    gains = gains_along(stops, np.array([CONTROL, CONTROL]), np.array([0.95]))
+    assert np.isfinite(gains[0]).all()
+    assert np.isnan(gains[1]).all()
 
 
 def test_gain_without_accuracy_is_unknown() -> None:
@@ -92,7 +116,8 @@ def test_dominated_points_change_nothing(
 
 @given(pairs, st.tuples(values, values))
 def test_a_front_of_its_own_choice_never_loses(points: NDArray[np.float64], control: tuple[float, float]) -> None:
-    gains = gains_at(points[front_members(points, control)], control, np.linspace(0.9, 1, 21))
+    stops = points[way(points, control)]
+    gains = gains_along(stops[None], np.array([control]), np.linspace(0.9, 1, 21))[0]
     assert (gains >= -1e-12).all()
     assert (np.diff(gains) <= 1e-12).all()  # less accuracy never buys less diversity
 

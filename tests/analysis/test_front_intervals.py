@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from divrec.analysis.front import as_pairs, band_gain, front_members, hypervolume, non_dominated, operating_point
-from divrec.analysis.front_intervals import front_intervals, over_seeds, resample_lists, resample_users
+from divrec.analysis.front_intervals import (
+    front_intervals,
+    over_seeds,
+    resample_lists,
+    resample_users,
+    resampled_summaries,
+    volume_interval,
+)
 from divrec.analysis.significance import set_level_values
 from divrec.analysis.statistics import draw_weights
 
@@ -84,12 +91,12 @@ def _world(users: int, generator: np.random.Generator) -> tuple[NDArray[np.float
 def test_intervals_cover_the_truth() -> None:
     generator = np.random.default_rng(1)
     truth = band_gain(np.array([[0.098, 0.30], [0.092, 0.40]]), (0.1, 0.2)).mean
-    members, hits = np.array([True, True]), 0
+    hits = 0
     for _ in range(120):
         points, control = _world(150, generator)
         weights = draw_weights(150, 120, generator)
         drawn = resample_users(np.concatenate([points, control[None]]), weights)
-        found = front_intervals(points.mean(1), control.mean(0).tolist(), drawn[:, :2], drawn[:, 2], members)
+        found = front_intervals(points.mean(1), control.mean(0).tolist(), drawn[:, :2], drawn[:, 2])
         hits += found["mean"].low <= truth <= found["mean"].high
     assert 0.86 <= hits / 120 <= 1.0
 
@@ -103,6 +110,28 @@ def test_more_users_narrow_the_interval() -> None:
         assert found["at_95"].known
         widths.append(found["at_95"].high - found["at_95"].low)
     assert widths[1] < 0.5 * widths[0]
+
+
+@pytest.mark.parametrize("measures", [2, 3])
+def test_many_replicates_are_summed_up_like_one(measures: int) -> None:
+    random = np.random.default_rng(5)
+    points, control = random.random((30, 6, measures)), random.uniform(0.3, 0.8, (30, measures))
+    together = resampled_summaries(points, control)
+    for row in range(30):
+        pairs, own = as_pairs(points[row], control[row].tolist())
+        gain = band_gain(pairs, own, np.arange(6))
+        assert together["mean"][row] == pytest.approx(gain.mean)
+        assert together["at_99"][row] == pytest.approx(gain.at_99)
+        assert together["at_90"][row] == pytest.approx(gain.at_90)
+        assert together["hypervolume"][row] == pytest.approx(hypervolume(pairs, own), abs=1e-12)
+    (interval,) = {volume_interval(points[0], control[0].tolist(), points, control)}
+    assert interval.estimate == pytest.approx(hypervolume(points[0], control[0].tolist()))
+    assert interval.low <= interval.high
+
+
+def test_no_stop_gains_nothing() -> None:
+    nothing = resampled_summaries(np.empty((4, 0, 2)), np.full((4, 2), 0.5))
+    assert all((values == 0).all() for values in nothing.values())
 
 
 def test_seeds_are_resampled_too() -> None:

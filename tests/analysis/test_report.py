@@ -1,16 +1,28 @@
 """The report is one whole page: offline, escaped, with every point and every finding in it."""
 
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from analysis.conftest import FEW
 from divrec.analysis import FrontSummary, build_front
+from divrec.analysis.comparison import Setting
 from divrec.analysis.interactive_chart import charts
-from divrec.analysis.report_sections import config_digest, user_lists
+from divrec.analysis.report_curves import CURVE_HEIGHT, curve_charts, read_curve
+from divrec.analysis.report_groups import group_tables
+from divrec.analysis.report_lists import user_lists
+from divrec.analysis.report_points import config_digest
+from divrec.analysis.wording import ENGLISH
+from divrec.schema import TEST
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
 
 class Checked(HTMLParser):
@@ -102,17 +114,107 @@ def test_every_point_is_in_the_table_and_sortable(built: FrontSummary, page: str
 def test_texts_are_escaped_and_lists_stand_side_by_side(page: str) -> None:
     assert "Product <" not in page
     assert "&gt; &amp; more" in page
-    assert page.count('<div class="user">') == 5
-    assert page.count('class="new"') > 5
+    assert page.count('<div class="user">') == 10
+    assert page.count('class="new"') > 10
 
 
 def test_without_texts_lists_show_ids(built: FrontSummary) -> None:
-    lists = user_lists(built.groups[0], {})
-    assert len(lists) == 5
+    lists = user_lists(built.groups[0], {}, FEW)
+    assert len(lists) == 10
     assert all(len(user.control) == len(user.chosen) == 10 for user in lists)
     assert lists[0].control[0].text.startswith("i")
     common = {item.text for item in lists[0].control if not item.only_here}
     assert common == {item.text for item in lists[0].chosen if not item.only_here}
+
+
+def test_says_why_an_item_came(built: FrontSummary) -> None:
+    texts = {f"i{item}": (f"Product {item}", f"c{item % 7}") for item in range(500)}
+    changed = [user for user in user_lists(built.groups[0], texts, FEW) if user.control != user.chosen]
+    assert changed
+    for user in changed:
+        before, after = ({item.text: item for item in side} for side in (user.control, user.chosen))
+        for item in user.chosen:
+            assert item.only_here == (item.text not in before)
+            assert (item.only_here and "shown to" in item.why) or not item.only_here
+            new = item.category not in {other.category for other in user.control}
+            assert ("new category" in item.why) == new
+        moved = [item for item in user.chosen if item.why.startswith("was ")]
+        for item in moved:
+            assert list(before).index(item.text) + 1 == int(item.why.removeprefix("was "))
+        count = len(after.keys() - before.keys())
+        assert user.summary.startswith(f"{count} of 10 items changed")
+
+
+def test_what_is_not_on_disk_is_said(page: str) -> None:
+    assert "No groups.parquet beside the records" in page
+    assert "No curve is on disk" in page
+
+
+def write_groups(folder: Path, shift: float) -> None:
+    """Groups of a point: cold users lose, tail items gain."""
+    rows = [
+        (TEST, grouping, group, metric, value + shift * sign, users)
+        for grouping, group, users, sign in (
+            ("activity", "heavy", 200, 0.0),
+            ("activity", "cold", 12, -1.0),
+            ("popularity", "tail", 90, 1.0),
+            *(("category", str(number), 40, number - 4.5) for number in range(10)),
+        )
+        for metric, value in (("ndcg@10", 0.2), ("gini@10", 0.7), ("ilad@10", 0.5), ("coverage@10", 0.4))
+    ]
+    frame = pd.DataFrame(rows, columns=["split", "grouping", "group", "metric", "value", "users"])
+    frame.to_parquet(folder / "groups.parquet", index=False)
+
+
+def test_groups_stand_side_by_side(built: FrontSummary, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(built.folder, tmp_path / "sweep"))
+    front = built.groups[0]
+    for name, shift in (("control", 0.0), (front.operating.name, 0.01)):
+        write_groups(folder / name, shift)
+    moved = replace(front, settings=tuple(_moved(setting, folder) for setting in front.settings))
+    moved = replace(moved, control=_moved(front.control, folder))
+    key = front.axes[0].key
+    finding = replace(front.findings[key], operating=_moved(front.operating, folder))
+    moved = replace(moved, findings=front.findings | {key: finding})
+    activity, popularity, category = group_tables(moved, [f"shelf {number}" for number in range(10)], ENGLISH)
+    assert activity.columns == ("activity", "users", "NDCG@10", "1 \u2212 Gini", "coverage", "Simpson", "ILAD")
+    assert [row[0].text for row in activity.rows] == ["cold", "heavy"]
+    assert all(cell.style == "few" for cell in activity.rows[0])
+    assert popularity.rows[0][2].text == "0.200 \u2192 0.210"
+    assert popularity.rows[0][2].style == "up"
+    assert popularity.rows[0][3].text == "0.300 \u2192 0.290"  # 1 - Gini
+    assert popularity.rows[0][5].text == "\u2013 \u2192 \u2013"  # Simpson was not measured
+    assert [row[0].text for row in category.rows] == [f"shelf {number}" for number in (0, 1, 2, 7, 8, 9)]
+    assert "10 categories" in category.columns[0]
+
+
+def _moved(setting: Setting, folder: Path) -> Setting:
+    place = folder / setting.name.replace("/", "/points/")
+    return replace(setting, points=(replace(setting.first, folder=place),))
+
+
+def test_curves_of_both_files_are_drawn(built: FrontSummary, tmp_path: Path) -> None:
+    front, steps = built.groups[0], range(0, 100, 10)
+    frames = {
+        "control": pd.DataFrame({"step": steps, "validation/ndcg@10": [0.1 + 0.001 * step for step in steps]}),
+        "gini-0.2": pd.DataFrame({"epoch": 0, "step": steps, "loss/task": [9.0 - 0.01 * step for step in steps]}),
+    }
+    for name, path in (("control", "curve.csv"), ("gini-0.2", "csv/metrics.csv")):
+        (tmp_path / name / path).parent.mkdir(parents=True)
+        frames[name].to_csv(tmp_path / name / path, index=False)
+    moved = replace(front, settings=tuple(_moved(setting, tmp_path) for setting in front.settings))
+    accuracy, loss = curve_charts(moved)
+    assert (accuracy.label, loss.label) == ("validation/ndcg@10", "loss/task")
+    assert [line.name for line in accuracy.lines] == ["control"]
+    heights = [float(pair.split(",")[1]) for pair in loss.lines[0].polyline.split()]
+    assert heights == sorted(heights)  # it falls, and SVG counts downward
+    assert all(0 <= height <= CURVE_HEIGHT for height in heights)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "step,x\n"])
+def test_a_curve_that_cannot_be_read_is_no_curve(tmp_path: Path, text: str) -> None:
+    (tmp_path / "curve.csv").write_text(text)
+    assert read_curve(tmp_path).empty
 
 
 def test_has_light_dark_and_print(page: str) -> None:
@@ -123,5 +225,5 @@ def test_has_light_dark_and_print(page: str) -> None:
 def test_a_name_cannot_break_out(sweep_folder: Path) -> None:
     path = sweep_folder / "sweep.json"
     path.write_text(path.read_text().replace('"name": "beta_x_loss"', '"name": "<script>alert(1)</script>"'))
-    build_front(sweep_folder)
+    build_front(sweep_folder, options=FEW)
     assert "<script>alert" not in (sweep_folder / "report.html").read_text()

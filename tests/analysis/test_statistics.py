@@ -10,11 +10,9 @@ from divrec.analysis.statistics import (
     Interval,
     draw_weights,
     exposure_values,
-    list_matrix,
     mean_differences,
     paired_user_intervals,
     resampled_means,
-    resampled_set_level,
     seed_interval,
     shifted_interval,
 )
@@ -98,15 +96,6 @@ def test_exposure_values_by_hand(exposure: list[int], items: int, coverage: floa
 
 def test_exposure_of_nothing_is_undefined() -> None:
     assert math.isnan(exposure_values(np.zeros((1, 3), dtype=np.int32), 3)[0, 1])
-
-
-def test_set_level_resamples_whole_users() -> None:
-    slates = pd.DataFrame({"user_id": ["a", "a", "b", "b", "x"], "item_id": ["1", "2", "2", "3", "9"]})
-    lists = list_matrix(slates, pd.Index(["a", "b"]))
-    weights = np.array([[1, 1], [2, 0]], dtype=np.uint8)
-    values = resampled_set_level(lists, weights, items=5)
-    assert values[:, 0] == pytest.approx([3 / 5, 2 / 5])
-    assert values[0, 1] == pytest.approx((0 * 1 + 2 * 1 + 4 * 2) / (5 * 4))
 
 
 def test_shifted_interval_centers_on_the_estimate() -> None:

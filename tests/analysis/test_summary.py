@@ -11,13 +11,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from analysis.conftest import FEW
 from divrec.analysis import FrontSummary, build_front, summary_table
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import front_of
 from divrec.analysis.statistics import Interval
-from divrec.analysis.wording import headline, signed
+from divrec.analysis.wording import ENGLISH, signed
 from divrec.errors import RecordError
 from divrec.schema import CONTROL
+
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def strict(name: str) -> float:
 
 def test_all_files_are_written_and_nothing_else(built: FrontSummary) -> None:
     files = {path.name for path in built.folder.iterdir() if path.is_file()}
-    assert files == {"sweep.json", "front.csv", "front.json", "front.png", "report.html"}
+    assert files == {"sweep.json", "front.csv", "front.json", "front.png", "front.pdf", "report.html"}
     json.loads((built.folder / "front.json").read_text(), parse_constant=strict)
 
 
@@ -56,10 +59,10 @@ def test_operating_point_keeps_95_percent_on_validation_and_is_the_most_diverse(
 def test_every_series_has_its_gains_on_every_axis_and_split(content: dict) -> None:
     assert list(content["series"]) == ["gini", "simpson", "gini_overlap", "mmr on control", "mmr on gini-0.3"]
     for series in content["series"].values():
-        assert len(series["gains"]) == 6
+        assert len(series["gains"]) == 6 + 3
         for gains in series["gains"].values():
             for split in ("validation", "test"):
-                assert {"mean", "at_98", "at_95", "reaches", "hypervolume"} == gains[split].keys()
+                assert {"mean", "at_99", "at_98", "at_95", "at_90", "reaches", "hypervolume"} == gains[split].keys()
                 assert all(math.isfinite(value) for value in gains[split].values())
     assert content["series"]["gini"]["gains"]["1-gini@10"]["test"]["mean"] > 0.02
     assert content["series"]["mmr on control"]["gains"]["ilmd@10"]["test"]["at_95"] > 0.05
@@ -97,7 +100,7 @@ def test_table_agrees_with_the_json(built: FrontSummary, content: dict) -> None:
 
 def test_building_again_gives_the_same_bytes(built: FrontSummary, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(built.folder, tmp_path / built.folder.name))
-    build_front(folder)
+    build_front(folder, options=FEW)
     assert (folder / "front.csv").read_bytes() == (built.folder / "front.csv").read_bytes()
     first, again = (json.loads((place / "front.json").read_text()) for place in (folder, built.folder))
     assert first["points"] == again["points"]
@@ -120,7 +123,7 @@ def test_terminal_table_says_gain_and_cost(built: FrontSummary) -> None:
 
 def test_several_seeds_make_one_front(seeded_sweep: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(seeded_sweep, tmp_path / "seeds"))
-    summary = build_front(folder)
+    summary = build_front(folder, options=FEW)
     (front,) = summary.groups
     assert front.control.name == "control"
     assert [len(setting.points) for setting in front.settings if setting.name == "gini-0.3"] == [3]
@@ -134,7 +137,7 @@ def test_several_tasks_have_a_front_each(sweep_folder: Path) -> None:
         shutil.rmtree(other / "points", ignore_errors=True)
         record = json.loads((other / "record.json").read_text())
         (other / "record.json").write_text(json.dumps(record | {"name": f"{run}-bpr"}))
-    summary = build_front(sweep_folder)
+    summary = build_front(sweep_folder, options=FEW)
     assert [front.name for front in summary.groups] == ["", "bpr"]
     assert set(summary.content["groups"]) == {"", "bpr"}
     assert (sweep_folder / "front-bpr.png").exists()
@@ -144,16 +147,16 @@ def test_several_tasks_have_a_front_each(sweep_folder: Path) -> None:
 def test_no_control_is_an_error_that_says_what_to_do(sweep_folder: Path) -> None:
     shutil.rmtree(sweep_folder / "control")
     with pytest.raises(RecordError, match="Run the sweep again"):
-        build_front(sweep_folder)
+        build_front(sweep_folder, options=FEW)
     assert not (sweep_folder / "front.json").exists()
 
 
 def test_nothing_gained_is_said(built: FrontSummary) -> None:
     front = built.groups[0]
     only = [setting for setting in front.settings if setting.first.record.kind == CONTROL]
-    assert headline(front_of("", only, front.axes, front.accuracy)).startswith("Nothing is gained")
+    assert ENGLISH.headline(front_of("", only, front.axes, front.accuracy)).startswith("Nothing is gained")
     strong = [s for s in front.settings if s.name == "gini-0.5"]
-    text = headline(front_of("", [front.control, *strong], front.axes, front.accuracy))
+    text = ENGLISH.headline(front_of("", [front.control, *strong], front.axes, front.accuracy))
     assert text.startswith("Nothing is gained")
     assert f"The nearest is gini-0.5, which keeps {100 * front.share(strong[0], 'validation'):.1f}" in text
 
@@ -162,7 +165,9 @@ def test_a_gain_within_noise_is_not_sold(built: FrontSummary) -> None:
     front = built.groups[0]
     changes = front.operating.changes | {"gini@10": Interval(-0.01, -0.03, 0.01), "ndcg@10": Interval(-0.5, -0.6, -0.4)}
     noisy = Setting(front.operating.name, front.operating.points, front.operating.values, changes)
-    text = headline(replace(front, operating=noisy))
+    key = front.axes[0].key
+    findings = front.findings | {key: replace(front.findings[key], operating=noisy)}
+    text = ENGLISH.headline(replace(front, findings=findings))
     assert "gain in diversity cannot be told from chance" in text
     assert "change in accuracy cannot" not in text
 
@@ -174,7 +179,7 @@ def test_a_baseline_that_wins_is_named(built: FrontSummary) -> None:
     strong = Setting("popular", popular.points, values, popular.changes)
     again = front_of("", [*(s for s in front.settings if s is not popular), strong], front.axes, front.accuracy)
     assert again.better_baselines == ("popular",)
-    assert "a baseline beats it on both measures: popular" in headline(again)
+    assert "a baseline beats it on both measures: popular" in ENGLISH.headline(again)
     assert again.operating.name == front.operating.name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from divrec.analysis.axes import Axis
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront, Series
 from divrec.analysis.statistics import Floats
+from divrec.analysis.wording import ENGLISH, Words
 from divrec.schema import BASE, BASELINE, TEST
 
 # Okabe & Ito (2008), told apart by readers with any common color blindness; then two of Tol's. Yellow is left out: it
@@ -27,18 +29,28 @@ PALETTE = (
 VISIBLE_SHARE = 0.8  # of the control's accuracy: points below are named beside the panel instead of drawn
 RIVAL_SHARE = 0.95  # of the control's accuracy: points above are drawn wherever they lie
 _NEAR, _PAD = 0.3, 0.08  # of a panel's span
-_REFERENCES = {"popular": "^", "random": "X", "item_knn": "s"}
+_REFERENCES = {"popular": "^", "random": "X", "item_knn": "s", "ease": "h", "semantic_knn": "8"}
+_MARKERS = ("o", "v", "P", "<", ">", "h", "8", "p")
+GRAY = ("#8A8A8A", "#9AA0A6")
+
+
+Stroke = Literal["solid", "dotted", "dashed", "none"]
 
 
 @dataclass(frozen=True)
 class Look:
-    """Color on light and dark ground, matplotlib marker, whether the line is broken, and the name in the legend."""
+    """Color on light and dark ground, matplotlib marker, stroke (solid, dotted, dashed or none), name in the legend."""
 
     light: str
     dark: str
     marker: str
-    dashed: bool
+    stroke: Stroke
     label: str
+
+    @property
+    def filled(self) -> bool:
+        """Markers of trained points are filled, those of derived ones hollow."""
+        return self.stroke == "solid"
 
 
 @dataclass(frozen=True)
@@ -58,20 +70,32 @@ class DrawnSeries:
     labeled: bool
 
 
-def drawn_series(front: GroupFront) -> list[DrawnSeries]:
-    """Lines to draw: kinds of R solid, re-rankers on the control and interpolations dashed, the rest small and gray."""
-    drawn = []
+def drawn_series(front: GroupFront, words: Words = ENGLISH) -> list[DrawnSeries]:
+    """Lines to draw.
+
+    Kinds of R are solid and filled, interpolations dotted, re-rankers on the control dashed; re-rankers on trained
+    points are small diamonds in the color of their model, those on the base and the baselines gray ones.
+    """
+    drawn: list[DrawnSeries] = []
+    colors: dict[str, tuple[str, str]] = {}
     prominent = [series for series in front.series if _prominent(series, front)]
     for place, series in enumerate(prominent):
         light, dark = PALETTE[place % len(PALETTE)]
-        note = " (no effect)" if series.no_effect else ""
-        marker = ("o", "v", "P", "<", ">", "h", "8", "p")[place % 8] if series.trained else "D"
-        look = Look(light, dark, marker, not series.trained, series.name + note)
+        colors |= {setting.name: (light, dark) for setting in series.settings if not series.reranked}
+        label = words["legend.no_effect"].format(name=series.name) if series.no_effect else series.name
+        marker = _MARKERS[place % len(_MARKERS)] if series.trained else "s" if series.interpolated else "D"
+        stroke: Stroke = "solid" if series.trained else "dotted" if series.interpolated else "dashed"
+        look = Look(light, dark, marker, stroke, label)
         drawn.append(DrawnSeries(series.settings, look, joined=True, labeled=not series.no_effect))
     for series in front.series:
         if series not in prominent:
-            look = Look("#8A8A8A", "#9AA0A6", "D", True, "other models re-ranked")
+            pair = colors.get(series.settings[0].name.split("/")[0], GRAY)
+            look = Look(pair[0], pair[1], "D", "none", words["legend.reranked_trained"])
             drawn.append(DrawnSeries(series.settings, look, joined=False, labeled=False))
+    others = tuple(s for s in front.settings if s.first.derived and not s.first.selectable)
+    if others:
+        look = Look(GRAY[0], GRAY[1], "D", "none", words["legend.reranked_other"])
+        drawn.append(DrawnSeries(others, look, joined=False, labeled=False))
     return drawn
 
 
@@ -136,8 +160,4 @@ def _place(front: GroupFront, axis: Axis, setting: Setting) -> Floats:
 
 
 def _prominent(series: Series, front: GroupFront) -> bool:
-    return (
-        series.trained
-        or series.name.endswith(f" on {front.control.name}")
-        or bool(series.settings[0].first.record.interpolation and not series.settings[0].first.record.rerank)
-    )
+    return not series.reranked or series.name.endswith(f" on {front.control.name}")

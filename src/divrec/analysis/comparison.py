@@ -5,41 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from divrec.analysis.axes import Axis
-from divrec.analysis.records import read_slates, read_users
-from divrec.analysis.statistics import (
-    RESAMPLES,
-    SET_RESAMPLES,
-    Floats,
-    Interval,
-    draw_weights,
-    list_matrix,
-    mean_differences,
-    resampled_set_level,
-    seed_interval,
-    shifted_interval,
-)
+from divrec.analysis.resampling import Bootstrap, ControlReplicates, Drawn, over_own_seeds, seed_shares
+from divrec.analysis.statistics import Floats, Interval, percentile_interval, seed_interval
 from divrec.analysis.tradeoff import Point
 from divrec.errors import RecordError
-from divrec.schema import BASELINE, RANK, SPLIT, SPLITS, TEST, USER_ID
+from divrec.schema import BASELINE, SPLITS, TEST
 
 _NEGLIGIBLE = 0.01  # a relative change below this moves nothing that anyone would see
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How intervals are made: list size k, seed, resamples for per-user means and for set-level values."""
-
-    k: int
-    seed: int = 0
-    resamples: int = RESAMPLES
-    set_resamples: int = SET_RESAMPLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +30,7 @@ class Setting:
         values: "validation/ndcg@10" -> value (average over seeds).
         changes: metric -> difference to the control on test; over users for one seed, over seeds for several.
         by_seed: the same of each point alone, over users.
+        replicates: "test/ndcg@10" -> its value in each bootstrap replicate over users and seeds, (R,).
     """
 
     name: str
@@ -59,6 +38,7 @@ class Setting:
     values: dict[str, float]
     changes: dict[str, Interval]
     by_seed: tuple[dict[str, Interval], ...] = ()
+    replicates: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def strength(self) -> str:
@@ -74,98 +54,67 @@ class Setting:
         """Value on an axis, higher = better; NaN where it was not measured."""
         return axis.turned(self.values.get(f"{split}/{axis.metric}", math.nan))
 
+    def drawn(self, axis: Axis, split: str) -> Floats | None:
+        """Value on an axis in each replicate, (R,); None where it was not resampled."""
+        values = self.replicates.get(f"{split}/{axis.metric}")
+        return None if values is None else axis.turned_all(values)
+
     def change(self, axis: Axis) -> Interval:
         """Difference to the control on test, on an axis."""
         interval = self.changes.get(axis.metric, Interval(math.nan))
         return interval.negated() if axis.inverted else interval
 
 
-class ControlComparison:
-    """Compares points with one control on the same resampled users of the test split."""
+@dataclass(frozen=True)
+class Comparisons:
+    """Every point of a group against its control.
 
-    def __init__(self, control: Point, bootstrap: Bootstrap) -> None:
-        """Read the control.
+    Attributes:
+        changes: name of the point -> metric -> difference on test with its interval over users (the control's are 0).
+        differences: name of the point -> "test/ndcg@10" -> replicates of the difference.
+        controls: name of the control -> "test/ndcg@10" -> replicates of its own value.
+        shares_RS: weight of each control's seed in each replicate, seeds in the order of `controls`.
+        broken: messages about unreadable points.
+    """
 
-        Args:
-            control: the control's point.
-            bootstrap: resamples and seed.
-
-        Raises:
-            RecordError: the control's files cannot be read.
-        """
-        self._bootstrap = bootstrap
-        self._users, self._slates = _read_test(control, bootstrap.k)
-        self._items = int(control.record.data["items"])
-        self._set_level: dict[bytes, tuple[Floats, Floats]] = {}  # of the control, by the users in common
-
-    def changes(self, point: Point) -> dict[str, Interval]:
-        """Paired 95 % interval of every per-user metric, of coverage and of Gini: point minus control.
-
-        Raises:
-            RecordError: the point's files cannot be read, or it shares no user with the control.
-        """
-        users, slates = _read_test(point, self._bootstrap.k)
-        common = self._users.index.intersection(users.index, sort=False)
-        if common.empty:
-            raise RecordError("no user in common with the control", where=str(point.folder), mend="Evaluate it again.")
-        if len(common) < max(len(users), len(self._users)):
-            _log.warning("%s: compared on the %d users that the control has too", point.record.name, len(common))
-        metrics = [metric for metric in self._users.columns if metric in users.columns]
-        weights = draw_weights(len(common), self._bootstrap.resamples, self._generator())
-        pair = [frame.loc[common, metrics].to_numpy(np.float64) for frame in (users, self._users)]
-        changes = dict(zip(metrics, mean_differences(pair[0], pair[1], weights), strict=True))
-        mine, theirs = self._resample(slates, common), self._control_set_level(common)
-        estimates, differences = mine[0] - theirs[0], mine[1] - theirs[1]
-        for column, name in enumerate((f"coverage@{self._bootstrap.k}", f"gini@{self._bootstrap.k}")):
-            changes[name] = shifted_interval(float(estimates[column]), differences[:, column])
-        return changes
-
-    def _generator(self) -> np.random.Generator:
-        return np.random.default_rng(self._bootstrap.seed)  # anew each time: all points see the same resamples
-
-    def _resample(self, slates: pd.DataFrame, users: pd.Index) -> tuple[Floats, Floats]:
-        lists = list_matrix(slates, users)
-        plain = np.ones((1, len(users)), dtype=np.uint8)
-        weights = draw_weights(len(users), self._bootstrap.set_resamples, self._generator())
-        values = [resampled_set_level(lists, drawn, self._items) for drawn in (plain, weights)]
-        return values[0][0], values[1]
-
-    def _control_set_level(self, users: pd.Index) -> tuple[Floats, Floats]:
-        key = self._users.index.get_indexer(users).tobytes()
-        if key not in self._set_level:
-            self._set_level[key] = self._resample(self._slates, users)
-        return self._set_level[key]
+    changes: dict[str, dict[str, Interval]]
+    differences: dict[str, dict[str, Floats]]
+    controls: dict[str, dict[str, Floats]]
+    shares_RS: Floats
+    broken: tuple[str, ...]
 
 
-def compare(points: Sequence[Point], bootstrap: Bootstrap) -> tuple[dict[str, dict[str, Interval]], list[str]]:
-    """Differences of every point to its control on test.
+def compare(points: Sequence[Point], bootstrap: Bootstrap) -> Comparisons:
+    """Compare every point with its control on both splits, on the same resampled users.
 
     Args:
         points: the points of one group, controls among them.
-        bootstrap: resamples and seed.
-
-    Returns:
-        Intervals by metric for each point's name (the control's are zero), and messages about unreadable points.
+        bootstrap: list size, seed and number of replicates.
 
     Raises:
         RecordError: a control cannot be read.
     """
     by_name = {point.record.name: point for point in points}
-    comparisons: dict[str, ControlComparison] = {}
+    names = list(dict.fromkeys(point.control for point in points))
+    controls = {n: {split: ControlReplicates(by_name[n], split, bootstrap) for split in SPLITS} for n in names}
     changes: dict[str, dict[str, Interval]] = {}
+    differences: dict[str, dict[str, Floats]] = {}
     broken: list[str] = []
-    for point in by_name.values():
-        if point.control not in comparisons:
-            comparisons[point.control] = ControlComparison(by_name[point.control], bootstrap)
+    for name, point in by_name.items():
         try:
-            changes[point.record.name] = comparisons[point.control].changes(point)
+            drawn = {split: control.difference(point) for split, control in controls[point.control].items()}
         except RecordError as error:
             broken.append(str(error))
             _log.warning("left out: %s", error)
-    return changes, broken
+            continue
+        test = drawn[TEST]
+        changes[name] = {m: percentile_interval(whole, test.replicates[m]) for m, whole in test.whole.items()}
+        differences[name] = _named(drawn)
+    own = {name: _named({split: each.own for split, each in found.items()}) for name, found in controls.items()}
+    return Comparisons(changes, differences, own, seed_shares(len(names), bootstrap), tuple(broken))
 
 
-def settings_of(points: Iterable[Point], changes: dict[str, dict[str, Interval]]) -> list[Setting]:
+def settings_of(points: Iterable[Point], comparisons: Comparisons) -> list[Setting]:
     """Average the points of each setting over seeds; points without intervals (unreadable) are left out.
 
     A setting whose runs failed for some seeds is the average control plus its average difference to the controls of
@@ -173,10 +122,10 @@ def settings_of(points: Iterable[Point], changes: dict[str, dict[str, Interval]]
     """
     settings: dict[str, list[Point]] = {}
     for point in points:
-        if point.record.name in changes:
+        if point.record.name in comparisons.changes:
             settings.setdefault(point.setting, []).append(point)
     controls = {p.control: p for members in settings.values() for p in members if p.control == p.record.name}
-    return [_average(members, controls, changes) for members in settings.values()]
+    return [_average(members, controls, comparisons) for members in settings.values()]
 
 
 def moves_nothing(setting: Setting, axes: Sequence[Axis]) -> bool:
@@ -196,18 +145,19 @@ def moves_nothing(setting: Setting, axes: Sequence[Axis]) -> bool:
     return bool(verdicts) and all(verdicts)
 
 
-def _average(members: list[Point], controls: dict[str, Point], changes: dict[str, dict[str, Interval]]) -> Setting:
+def _average(members: list[Point], controls: dict[str, Point], comparisons: Comparisons) -> Setting:
+    changes, first = comparisons.changes, members[0]
     own = {point.control for point in members}
-    incomplete = own != controls.keys() and members[0].record.kind != BASELINE
+    incomplete = own != controls.keys() and first.record.kind != BASELINE
     values: dict[str, float] = {}
     for split in SPLITS:
-        for metric in members[0].record.metrics[split]:
+        for metric in first.record.metrics[split]:
             value = _mean(members, split, metric)
             if incomplete:
                 value += _mean(controls.values(), split, metric)
                 value -= _mean([controls[name] for name in own], split, metric)
             values[f"{split}/{metric}"] = value
-    intervals = changes[members[0].record.name]
+    intervals = changes[first.record.name]
     if len(members) > 1:
         intervals = {
             metric: seed_interval([changes[point.record.name][metric].estimate for point in members])
@@ -215,14 +165,29 @@ def _average(members: list[Point], controls: dict[str, Point], changes: dict[str
             if all(metric in changes[point.record.name] for point in members)
         }
     by_seed = tuple(changes[point.record.name] for point in members)
-    return Setting(members[0].setting, tuple(members), values, intervals, by_seed)
+    return Setting(first.setting, tuple(members), values, intervals, by_seed, _replicates(members, comparisons))
+
+
+def _replicates(members: list[Point], comparisons: Comparisons) -> dict[str, Floats]:
+    """Replicates of the setting's own values: the controls' of all seeds plus the difference over its own seeds."""
+    seeds = list(comparisons.controls)
+    if members[0].record.kind == BASELINE:  # a baseline has no seed of its own: it stands on the users of one control
+        seeds = [members[0].control]
+    places = [list(comparisons.controls).index(name) for name in seeds]
+    shares_RS = comparisons.shares_RS[:, places]
+    own_RS = comparisons.shares_RS[:, [list(comparisons.controls).index(point.control) for point in members]]
+    own = [comparisons.differences[point.record.name] for point in members]
+    found: dict[str, Floats] = {}
+    for name in own[0]:
+        if all(name in each for each in own):
+            base = over_own_seeds([comparisons.controls[seed][name] for seed in seeds], shares_RS)
+            found[name] = base + over_own_seeds([each[name] for each in own], own_RS)
+    return found
+
+
+def _named(drawn: dict[str, Drawn]) -> dict[str, Floats]:
+    return {f"{split}/{m}": values for split, each in drawn.items() for m, values in each.replicates.items()}
 
 
 def _mean(points: Iterable[Point], split: str, metric: str) -> float:
     return float(np.mean([point.record.metrics[split].get(metric, math.nan) for point in points]))
-
-
-def _read_test(point: Point, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    users = read_users(point.folder, TEST).set_index(USER_ID).drop(columns=SPLIT)
-    slates = read_slates(point.folder, TEST)
-    return users, slates[slates[RANK] <= k]

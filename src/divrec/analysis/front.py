@@ -1,6 +1,7 @@
 """Arithmetic of a trade-off front: arrays in, arrays out.
 
-Shapes: P points, M measures (accuracy first, then one or two of diversity), T thresholds. Every measure is maximized;
+Shapes: P points, M measures (accuracy first, then one or two of diversity), T thresholds, L stops of the way along a
+front, R replicates. Every measure is maximized;
 `control` holds the measures of the model trained alike without a regularizer, and is always part of the front.
 """
 
@@ -20,6 +21,9 @@ Mask = NDArray[np.bool_]
 LOWEST_SHARE = 0.9  # of the control's accuracy: lower end of the band and the hypervolume's reference
 THRESHOLDS = 21
 OPERATING_SHARE = 0.95
+MATCHED_SHARES = (0.99, 0.98, 0.95, 0.9)  # of the control's accuracy, at which diversity is compared
+_BAND = np.linspace(LOWEST_SHARE, 1.0, THRESHOLDS)
+GRID = np.concatenate([_BAND, MATCHED_SHARES])  # where gains are read off: the band, then the matched shares
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,18 @@ class BandGain:
 
     Attributes:
         mean: mean gain over the band of 90 to 100 % of the control's accuracy.
+        at_99: gain at 99 %.
         at_98: gain at 98 %.
         at_95: gain at 95 %.
-        reaches: lowest share of the control's accuracy that a point has; below it the last gain is held.
+        at_90: gain at 90 %.
+        reaches: lowest share of the control's accuracy on the way; below it the last gain is held.
     """
 
     mean: float
+    at_99: float
     at_98: float
     at_95: float
+    at_90: float
     reaches: float
 
 
@@ -84,47 +92,67 @@ def as_pairs(points_PM: Floats, control: Sequence[float]) -> tuple[Floats, tuple
     return np.column_stack([points_PM[:, 0], diversity]), (control[0], 1.0 if (own > 0).all() else math.nan)
 
 
-def gains_at(points_P2: Floats, control: tuple[float, float], shares_T: Floats) -> Floats:
-    """Diversity gained at thresholds of accuracy, by linear interpolation along points sorted by accuracy.
-
-    The control joins unless one of the points is at least as accurate and as diverse. Below the least accurate point
-    the last value is held: less accuracy is never needed to have that diversity.
+def way(points_P2: Floats, control: Sequence[float], share: float = 0.0) -> NDArray[np.intp]:
+    """The way along a front: its points that are more diverse than the control, from the least to the most diverse one.
 
     Args:
-        points_P2: (accuracy, diversity) of the points of a front, as `front_members` picks them.
-        control: (accuracy, diversity) of the control.
-        shares_T: thresholds as shares of the control's accuracy, at most 1.
+        points_P2: (accuracy, diversity), of the validation split where the numbers are reported on test.
+        control: the same of the control.
+        share: of the control's accuracy that a stop must keep.
+    """
+    members = front_members(points_P2, control) & (points_P2[:, 1] > control[1])
+    stops = np.flatnonzero(members & (points_P2[:, 0] >= share * control[0]))
+    return stops[np.lexsort((-points_P2[stops, 0], points_P2[stops, 1]))]
+
+
+def gains_along(stops_RL2: Floats, control_R2: Floats, shares_T: Floats) -> Floats:
+    """Diversity gained where the way falls to a share of the control's accuracy, (R, T): many replicates at once.
+
+    One walks from the control along the stops, on straight lines between them, until the accuracy falls below the
+    share for the first time, and to the end of the way where it never does. The stops and their order are given, so
+    that no replicate picks the stops that flatter it.
+
+    Args:
+        stops_RL2: (accuracy, diversity) of the stops, as `way` orders them, in each replicate.
+        control_R2: the same of the control.
+        shares_T: shares of the control's accuracy, at most 1.
 
     Returns:
-        (T,) gains over the control's diversity; NaN where the control's accuracy is not positive.
+        Gains over the control's diversity; NaN where the control's accuracy is not positive, or a value is missing.
     """
-    if not control[0] > 0:
-        return np.full(len(shares_T), np.nan)
-    members = points_P2[np.isfinite(points_P2).all(axis=1)]
-    if not (members >= np.asarray(control)).all(axis=1).any():
-        members = np.vstack([members.reshape(-1, 2), np.asarray(control)])
-    members = members[np.lexsort((members[:, 1], members[:, 0]))]
-    accuracies, first = np.unique(members[:, 0], return_index=True)
-    diversities = np.maximum.reduceat(members[:, 1], first)  # of equally accurate points the most diverse
-    return np.interp(shares_T * control[0], accuracies, diversities) - control[1]
+    corners = np.concatenate([control_R2[:, None], stops_RL2], axis=1)
+    accuracy, diversity = corners[:, :, 0], corners[:, :, 1]
+    wanted_RT = np.minimum(shares_T * control_R2[:, :1], control_R2[:, :1])
+    below_RTL = accuracy[:, None] < wanted_RT[:, :, None]
+    last = accuracy.shape[1] - 1
+    after = np.where(below_RTL.any(axis=2), below_RTL.argmax(axis=2), last)
+    before = np.where(below_RTL.any(axis=2), after - 1, last)
+    high, low, start, end = (
+        np.take_along_axis(values, place, axis=1) for values in (accuracy, diversity) for place in (before, after)
+    )
+    share = np.divide(high - wanted_RT, high - low, out=np.zeros_like(high), where=high > low)
+    gains: Floats = start + share * (end - start) - control_R2[:, 1:]
+    gains[~(control_R2[:, 0] > 0) | ~np.isfinite(corners).all(axis=(1, 2))] = np.nan
+    return gains
 
 
-def band_gain(points_PM: Floats, control: Sequence[float], members_P: Mask | None = None) -> BandGain:
-    """Mean gain over the band of 90 to 100 % of the control's accuracy (21 thresholds), and at 98 and 95 %.
+def band_gain(points_PM: Floats, control: Sequence[float], stops_L: NDArray[np.intp] | None = None) -> BandGain:
+    """Mean gain over the band of 90 to 100 % of the control's accuracy (21 thresholds), and at 99, 98, 95 and 90 %.
 
     Args:
         points_PM: measures of the points; with more than one of diversity see `as_pairs`.
         control: the same of the control.
-        members_P: which points form the front, where that was decided elsewhere: a front chosen on validation and
-            measured on test can have a negative gain. None = the upper envelope of these very points.
+        stops_L: the stops of the way and their order, where that was decided elsewhere: a front chosen on validation
+            and measured on test can have a negative gain. None = the way along the front of these very points.
     """
     points_P2, pair = as_pairs(points_PM, control)
-    members = points_P2[front_members(points_P2, pair) if members_P is None else members_P]
-    gains = gains_at(members, pair, np.linspace(LOWEST_SHARE, 1.0, THRESHOLDS))
-    at_98, at_95 = gains_at(members, pair, np.asarray([0.98, OPERATING_SHARE]))
-    lowest = min([pair[0], *members[np.isfinite(members).all(axis=1), 0]])
+    stops = points_P2[way(points_P2, pair) if stops_L is None else stops_L]
+    stops = stops[np.isfinite(stops).all(axis=1)]
+    gains = gains_along(stops[None], np.asarray([pair], dtype=np.float64), GRID)[0]
+    lowest = min([pair[0], *stops[:, 0]])
     reaches = lowest / pair[0] if pair[0] > 0 else math.nan
-    return BandGain(float(gains.mean()), float(at_98), float(at_95), float(reaches))
+    at_99, at_98, at_95, at_90 = map(float, gains[THRESHOLDS:])
+    return BandGain(float(gains[:THRESHOLDS].mean()), at_99, at_98, at_95, at_90, float(reaches))
 
 
 def operating_point(points_PM: Floats, control: Sequence[float], share: float = OPERATING_SHARE) -> int | None:

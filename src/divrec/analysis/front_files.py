@@ -8,17 +8,20 @@ from collections.abc import Sequence
 import pandas as pd
 
 from divrec.analysis.axes import Axis
+from divrec.analysis.axis_findings import AxisFinding, Step
 from divrec.analysis.comparison import Setting
+from divrec.analysis.conclusions import Conclusion, conclusions
 from divrec.analysis.front import LOWEST_SHARE, OPERATING_SHARE, THRESHOLDS
 from divrec.analysis.group_front import AxisGain, GroupFront, Series
+from divrec.analysis.options import FrontOptions
 from divrec.analysis.statistics import LEVEL, Interval
 from divrec.analysis.tradeoff import tradeoff_table
-from divrec.analysis.wording import headline, interval_source
+from divrec.analysis.wording import ENGLISH
 from divrec.schema import SPLITS
 
 
 def front_content(
-    name: str, groups: Sequence[GroupFront], missing: Sequence[str], broken: Sequence[str]
+    name: str, groups: Sequence[GroupFront], missing: Sequence[str], broken: Sequence[str], options: FrontOptions
 ) -> dict[str, object]:
     """Content of front.json.
 
@@ -29,8 +32,10 @@ def front_content(
         groups: its fronts.
         missing: expected points without a record.
         broken: messages about records that could not be used.
+        options: how the intervals were made.
     """
     content: dict[str, object] = {"name": name, "selected_on": "validation", "reported_on": "test"}
+    content["bootstrap"] = {"over": "users and seeds", "replicates": options.replicates, "seed": options.seed}
     content |= _group_content(groups[0])
     if len(groups) > 1:
         content["groups"] = {front.name: _group_content(front) for front in groups}
@@ -69,7 +74,7 @@ def _said(front: GroupFront, setting: Setting) -> dict[str, object]:
 def _group_content(front: GroupFront) -> dict[str, object]:
     return {
         "group": front.name,
-        "headline": headline(front),
+        "headline": ENGLISH.headline(front),
         "accuracy": front.accuracy.metric,
         "measures": {axis.key: {"metric": axis.metric, "label": axis.label} for axis in front.axes},
         "reference": {
@@ -87,6 +92,9 @@ def _group_content(front: GroupFront) -> dict[str, object]:
         "front": {key: list(names) for key, names in front.on_front.items()},
         "mean_gain": {key: _by_split(gain, "mean") for key, gain in front.overall.items()},
         "hypervolume": {key: dict(gain.hypervolume) for key, gain in front.overall.items()},
+        "intervals": {key: _intervals(gain) for key, gain in front.overall.items()},
+        "findings": {key: _finding_content(front, finding) for key, finding in front.findings.items()},
+        "conclusions": [_conclusion_content(conclusion) for conclusion in conclusions(front)],
         "series": {series.name: _series_content(series) for series in front.series},
         "no_effect": list(front.no_effect),
         "points": {setting.name: _setting_content(front, setting) for setting in front.settings},
@@ -95,7 +103,7 @@ def _group_content(front: GroupFront) -> dict[str, object]:
 
 def _series_content(series: Series) -> dict[str, object]:
     return {
-        "kind": "regularizer" if series.trained else "re-ranker or interpolation",
+        "kind": "re-ranker" if series.reranked else "interpolation" if series.interpolated else "regularizer",
         "no_effect": series.no_effect,
         "points": [setting.name for setting in series.settings],
         "strengths": [setting.first.strength for setting in series.settings],
@@ -106,7 +114,51 @@ def _series_content(series: Series) -> dict[str, object]:
             }
             for key, gain in series.gains.items()
         },
+        "intervals": {key: _intervals(gain) for key, gain in series.gains.items()},
     }
+
+
+def _finding_content(front: GroupFront, finding: AxisFinding) -> dict[str, object]:
+    """Operating point, matched accuracy by interpolation and by real points, knee and prices of one axis."""
+    axis, gains = finding.axis, front.overall[finding.axis.key].intervals
+    matched = {}
+    for share, setting in finding.matched.items():
+        point = front.control if setting is None else setting
+        matched[f"{share:.2f}"] = {
+            "interpolated_gain": _interval(gains[f"at_{100 * share:.0f}"]),
+            "point": point.name,
+            "point_gain": _interval(point.change(axis)),
+            "point_share_of_control": front.share(point),
+        }
+    return {
+        "operating_point": finding.operating.name,
+        "chosen_again": finding.stability,
+        "gain": _interval(finding.operating.change(axis)),
+        "cost": _interval(finding.operating.change(front.accuracy)),
+        "matched_accuracy": matched,
+        "knee": None if finding.knee is None else finding.knee.name,
+        "prices": [_step_content(step) for step in finding.steps],
+    }
+
+
+def _step_content(step: Step) -> dict[str, object]:
+    names = {"from": step.start.name, "to": step.end.name}
+    return names | {"diversity": step.gained, "accuracy_lost": step.lost, "price": _interval(step.price)}
+
+
+def _conclusion_content(conclusion: Conclusion) -> dict[str, object]:
+    return {
+        "claim": conclusion.kind,
+        "subject": conclusion.subject,
+        "rival": conclusion.rival,
+        "everywhere": conclusion.everywhere,
+        "holds_on": list(conclusion.holds),
+        "differences": {key: _interval(interval) for key, interval in conclusion.differences.items()},
+    }
+
+
+def _intervals(gain: AxisGain) -> dict[str, dict[str, float]]:
+    return {name: _interval(interval) for name, interval in gain.intervals.items()}
 
 
 def _setting_content(front: GroupFront, setting: Setting) -> dict[str, object]:
@@ -124,7 +176,7 @@ def _setting_content(front: GroupFront, setting: Setting) -> dict[str, object]:
         "share_of_control": {split: front.share(setting, split) for split in SPLITS},
         "values": {split: _values(front, setting, split) for split in SPLITS},
         "changes": {axis.key: _interval(setting.change(axis)) for axis in (front.accuracy, *front.axes)},
-        "intervals": interval_source(setting),
+        "intervals": ENGLISH.interval_source(setting),
     }
 
 

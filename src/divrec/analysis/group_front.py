@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from divrec.analysis.axes import Axis
+from divrec.analysis.axes import Axis, joint_axes, joint_key
+from divrec.analysis.axis_findings import AxisFinding, axis_finding, drawn_pairs, measures, pairs
 from divrec.analysis.comparison import Setting, moves_nothing
-from divrec.analysis.front import (
-    BandGain,
-    Floats,
-    band_gain,
-    front_members,
-    hypervolume,
-    non_dominated,
-    operating_point,
-)
+from divrec.analysis.front import BandGain, Floats, as_pairs, band_gain, front_members, hypervolume, non_dominated, way
+from divrec.analysis.front_intervals import SUMMARIES, front_intervals, resampled_summaries, volume_interval
+from divrec.analysis.statistics import Interval
 from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TEST, VALIDATION
 
 
 @dataclass(frozen=True)
 class AxisGain:
-    """What a set of points gains on one axis; the points of the front are chosen on validation for both splits.
+    """What a set of points gains on one axis, or on two at once; the front is chosen on validation for both splits.
 
     Attributes:
         band: split -> gain over the band of accuracy, negative on test where the choice did not hold.
-        hypervolume: split -> area relative to the control's.
+        hypervolume: split -> area (or volume) relative to the control's.
+        intervals: `SUMMARIES` -> interval on test over resampled users and seeds.
+        means_R: the mean gain on test in each replicate; None without replicates.
     """
 
     band: dict[str, BandGain]
     hypervolume: dict[str, float]
+    intervals: dict[str, Interval]
+    means_R: Floats | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Series:
     Attributes:
         name: "gini", or "mmr on control".
         settings: weakest first.
-        gains: by key of the axis.
+        gains: by key of the axis, or of two joint axes.
         no_effect: on test none of its settings costs or moves anything.
     """
 
@@ -53,7 +53,17 @@ class Series:
     @property
     def trained(self) -> bool:
         """Whether it is a kind of regularizer: trained, neither re-ranked afterwards nor interpolated."""
-        return not self.settings[0].first.derived
+        return not self.reranked and not self.interpolated
+
+    @property
+    def reranked(self) -> bool:
+        """Whether it is a re-ranker on some model."""
+        return bool(self.settings[0].first.record.rerank)
+
+    @property
+    def interpolated(self) -> bool:
+        """Whether its weights are mixed from those of siblings (and the lists delivered as they came)."""
+        return bool(self.settings[0].first.record.interpolation) and not self.reranked
 
 
 @dataclass(frozen=True)
@@ -64,21 +74,23 @@ class GroupFront:
         name: what the group is, as a task loss; empty where a sweep has one group.
         accuracy: axis of accuracy.
         axes: axes of diversity; the first decides the operating point.
+        joints: pairs of axes of diversity that are judged at once, each measure divided by the control's.
         settings: all settings, references among them.
         control: the setting that all others are compared with.
-        operating: most diverse on validation with at least 95 % of the control's accuracy; may be the control.
+        findings: by key of the axis: operating point, matched accuracy, knee and prices.
         on_front: names of the settings that nobody beats on validation, by key of the axis.
         series: kinds of regularizers first, then re-rankers and interpolations.
-        overall: gains of all settings that may be shipped, by key of the axis.
+        overall: gains of all settings that may be shipped, by key of the axis, or of two joint axes.
         better_baselines: baselines that beat the operating point on validation, on both measures.
     """
 
     name: str
     accuracy: Axis
     axes: tuple[Axis, ...]
+    joints: tuple[tuple[Axis, Axis], ...]
     settings: tuple[Setting, ...]
     control: Setting
-    operating: Setting
+    findings: dict[str, AxisFinding]
     on_front: dict[str, tuple[str, ...]]
     series: tuple[Series, ...]
     overall: dict[str, AxisGain]
@@ -90,9 +102,19 @@ class GroupFront:
         return tuple(series.name for series in self.series if series.no_effect)
 
     @property
+    def operating(self) -> Setting:
+        """Most diverse on validation (first axis) with at least 95 % of the control's accuracy; may be the control."""
+        return self.findings[self.axes[0].key].operating
+
+    @property
     def gained(self) -> bool:
         """Whether a setting other than the control was chosen."""
         return self.operating is not self.control
+
+    def digits(self, axis: Axis) -> int:
+        """Decimals that tell values of an axis apart: four, and more where the control's own value is small."""
+        own = abs(self.control.value(axis, TEST))
+        return min(7, max(4, 2 + math.ceil(-math.log10(own)))) if 0 < own < math.inf else 4
 
     def share(self, setting: Setting, split: str = TEST) -> float:
         """Accuracy as a share of the control's; NaN where the control has none."""
@@ -111,23 +133,27 @@ def front_of(name: str, settings: Sequence[Setting], axes: tuple[Axis, ...], acc
     """
     control = next(setting for setting in settings if is_control(setting))
     shippable = [setting for setting in settings if setting.first.selectable]
-    chosen = operating_point(_pairs(shippable, accuracy, axes[0], VALIDATION), _pair(control, accuracy, axes[0]))
-    operating = control if chosen is None else shippable[chosen]
+    findings = {axis.key: axis_finding(shippable, control, accuracy, axis) for axis in axes}
+    joints = joint_axes(axes)
+    sets = [*((axis,) for axis in axes), *joints]
     names = dict.fromkeys(s.first.series for s in shippable if s is not control)
-    found = [_series(name, shippable, control, (accuracy, *axes)) for name in names]
+    found = [_series(name, shippable, control, accuracy, sets) for name in names]
     rivals = [setting for setting in settings if setting.first.record.kind == BASELINE]
-    beaten = _pair(operating, accuracy, axes[0])
+    beaten = measures(findings[axes[0].key].operating, (accuracy, axes[0]), VALIDATION)
     return GroupFront(
         name=name,
         accuracy=accuracy,
         axes=axes,
+        joints=joints,
         settings=tuple(settings),
         control=control,
-        operating=operating,
+        findings=findings,
         on_front={axis.key: _on_front(settings, accuracy, axis) for axis in axes},
         series=tuple(sorted(found, key=lambda series: not series.trained)),
-        overall={axis.key: _axis_gain(shippable, control, accuracy, axis) for axis in axes},
-        better_baselines=tuple(s.name for s in rivals if np.all(np.array(_pair(s, accuracy, axes[0])) > beaten)),
+        overall={joint_key(axes): _axis_gain(shippable, control, (accuracy, *axes)) for axes in sets},
+        better_baselines=tuple(
+            s.name for s in rivals if np.all(np.array(measures(s, (accuracy, axes[0]), VALIDATION)) > beaten)
+        ),
     )
 
 
@@ -136,33 +162,39 @@ def is_control(setting: Setting) -> bool:
     return setting.first.record.kind == CONTROL and not setting.first.derived
 
 
-def _series(name: str, shippable: Sequence[Setting], control: Setting, axes: tuple[Axis, ...]) -> Series:
+def _series(
+    name: str, shippable: Sequence[Setting], control: Setting, accuracy: Axis, sets: Sequence[tuple[Axis, ...]]
+) -> Series:
     members = sorted((s for s in shippable if s.first.series == name), key=lambda setting: setting.first.strength)
-    gains = {axis.key: _axis_gain(members, control, axes[0], axis) for axis in axes[1:]}
+    gains = {joint_key(axes): _axis_gain(members, control, (accuracy, *axes)) for axes in sets}
+    axes = (accuracy, *(axes[0] for axes in sets if len(axes) == 1))
     return Series(name, tuple(members), gains, all(moves_nothing(member, axes) for member in members))
 
 
 def _on_front(settings: Sequence[Setting], accuracy: Axis, axis: Axis) -> tuple[str, ...]:
     """Nobody beats them on validation; the base is no candidate, for it was trained for another length."""
     candidates = [setting for setting in settings if setting.first.record.kind != BASE]
-    mask = non_dominated(_pairs(candidates, accuracy, axis, VALIDATION))
+    mask = non_dominated(pairs(candidates, (accuracy, axis), VALIDATION))
     return tuple(setting.name for setting, kept in zip(candidates, mask, strict=True) if kept)
 
 
-def _axis_gain(settings: Sequence[Setting], control: Setting, accuracy: Axis, axis: Axis) -> AxisGain:
+def _axis_gain(settings: Sequence[Setting], control: Setting, axes: tuple[Axis, ...]) -> AxisGain:
     others = [setting for setting in settings if setting is not control]
-    members = front_members(_pairs(others, accuracy, axis, VALIDATION), _pair(control, accuracy, axis))
+    points, reference = pairs(others, axes, VALIDATION), measures(control, axes, VALIDATION)
+    stops = way(*as_pairs(points, reference))
+    corners = stops if len(axes) == 2 else np.flatnonzero(front_members(points, reference))  # of the volume
     bands, volumes = {}, {}
     for split in SPLITS:
-        points, reference = _pairs(others, accuracy, axis, split), _pair(control, accuracy, axis, split)
-        bands[split] = band_gain(points, reference, members)
-        volumes[split] = hypervolume(points[members], reference)
-    return AxisGain(bands, volumes)
-
-
-def _pair(setting: Setting, accuracy: Axis, axis: Axis, split: str = VALIDATION) -> tuple[float, float]:
-    return setting.value(accuracy, split), setting.value(axis, split)
-
-
-def _pairs(settings: Sequence[Setting], accuracy: Axis, axis: Axis, split: str) -> Floats:
-    return np.array([_pair(setting, accuracy, axis, split) for setting in settings], dtype=np.float64).reshape(-1, 2)
+        points, reference = pairs(others, axes, split), measures(control, axes, split)
+        bands[split] = band_gain(points, reference, stops)
+        volumes[split] = hypervolume(points[corners], reference)
+    drawn, own = drawn_pairs(others, axes, TEST), drawn_pairs([control], axes, TEST)
+    if own is not None and not others:
+        drawn = own[:, :0]
+    if drawn is None or own is None:
+        known = {name: Interval(getattr(bands[TEST], name, volumes[TEST])) for name in SUMMARIES}
+        return AxisGain(bands, volumes, known, None)
+    intervals = front_intervals(points[stops], reference, drawn[:, stops], own[:, 0])
+    if len(axes) > 2:
+        intervals |= {"hypervolume": volume_interval(points[corners], reference, drawn[:, corners], own[:, 0])}
+    return AxisGain(bands, volumes, intervals, resampled_summaries(drawn[:, stops], own[:, 0])["mean"])

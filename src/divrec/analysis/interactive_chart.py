@@ -13,7 +13,7 @@ from divrec.analysis.chart_style import DrawnSeries, drawn_series, references, v
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.label_placement import Floats, boxes_along, boxes_around, place_labels
-from divrec.analysis.wording import change_text, number, share_text
+from divrec.analysis.wording import ENGLISH, Words, number, share_text
 from divrec.schema import TEST
 
 WIDTH, HEIGHT = 900, 520
@@ -65,12 +65,12 @@ class _Scale:
     """Maps (diversity, accuracy) on test to pixels."""
 
     def __init__(self, front: GroupFront, axis: Axis) -> None:
-        self._front, self._axis = front, axis
+        self._front, self.axis = front, axis
         self.view = view_of(front, axis)
         self.low, self.high = self.view.low, self.view.high
 
     def values(self, setting: Setting) -> tuple[float, float]:
-        return setting.value(self._axis, TEST), setting.value(self._front.accuracy, TEST)
+        return setting.value(self.axis, TEST), setting.value(self._front.accuracy, TEST)
 
     def pixels(self, values: Sequence[float] | Floats) -> Floats:
         share = (np.asarray(values) - self.low) / (self.high - self.low)
@@ -89,43 +89,66 @@ class _Scale:
         return tuple((float(self.pixels(p)[side]), number(float(m), digits)) for p, m in zip(pair, marks, strict=True))
 
 
-def charts(front: GroupFront) -> tuple[Chart, ...]:
+def charts(front: GroupFront, words: Words = ENGLISH) -> tuple[Chart, ...]:
     """One chart for each axis of the group on which a setting has a value."""
-    return tuple(_chart(front, axis) for axis in front.axes if np.isfinite(front.control.value(axis, TEST)))
+    axes = [axis for axis in front.axes if np.isfinite(front.control.value(axis, TEST))]
+    return tuple(_chart(front, axis, words) for axis in axes)
 
 
-def hover_text(front: GroupFront, setting: Setting, axis: Axis) -> str:
+def hover_text(front: GroupFront, setting: Setting, axis: Axis, words: Words = ENGLISH) -> str:
     """What the reader sees over a setting: config, values, changes with intervals; lines split by newlines."""
     record = setting.first.record
-    beta = record.objective.get("beta")
-    config = [setting.name, f"kind {record.kind}", "" if beta is None else f"beta {beta:g}"]
+    beta, kind = record.objective.get("beta"), words[f"kind.{record.kind}"]
+    config = [setting.name, words["hover.kind"].format(kind=kind)]
+    if beta is not None:
+        config.append(words["hover.beta"].format(beta=f"{beta:g}"))
     if record.rerank:
-        config.append(f"{record.rerank.get('name')} at {record.rerank.get('diversity')}")
-    lines = [", ".join(part for part in config if part)]
+        knob = record.rerank.get("name"), record.rerank.get("diversity")
+        config.append(words["hover.rerank"].format(name=knob[0], diversity=knob[1]))
+    if record.interpolation:
+        weights = ", ".join(f"{weight:g} {run}" for run, weight in record.interpolation.items())
+        config.append(words["hover.mixed"].format(weights=weights))
+    if len(setting.points) > 1:
+        config.append(words["hover.seeds"].format(seeds=len(setting.points)))
+    lines = [", ".join(config)]
     for each in (axis, front.accuracy):
-        text = f"{each.label}: {number(setting.value(each, TEST))}"
-        lines.append(text if setting is front.control else f"{text}, change {change_text(setting.change(each))}")
-    return "\n".join([*lines, f"{share_text(front.share(setting))} of the control's {front.accuracy.label}"])
+        digits = front.digits(each)
+        texts = {"measure": words.label(each), "value": number(setting.value(each, TEST), digits)}
+        if setting is front.control:
+            lines.append(words["hover.value"].format(**texts))
+        else:
+            lines.append(words["hover.change"].format(**texts, change=words.change(setting.change(each), digits)))
+    share = share_text(front.share(setting))
+    return "\n".join([*lines, words["hover.share"].format(share=share, accuracy=words.label(front.accuracy))])
 
 
-def _chart(front: GroupFront, axis: Axis) -> Chart:
+def _chart(front: GroupFront, axis: Axis, words: Words) -> Chart:
     scale = _Scale(front, axis)
-    drawn = drawn_series(front)
+    drawn = drawn_series(front, words)
     labels = _labels(front, scale, drawn)
-    lines = tuple(_line(front, axis, scale, (place, line), labels) for place, line in enumerate(drawn))
+    lines = tuple(
+        Line(
+            style=f"s{place} {line.look.stroke}",
+            polyline=_polyline(front, scale, line),
+            dots=_dots(front, scale, (place, line), labels, words),
+        )
+        for place, line in enumerate(drawn)
+    )
     marks = []
     for setting, marker in [*references(front), (front.control, "*")]:
         if scale.view.shows(setting):
             x, y = scale.place(setting)
-            hover = hover_text(front, setting, axis)
+            hover = hover_text(front, setting, axis, words)
             center = labels[setting]
             where = float(center[0]), float(center[1])
             marks.append(Dot(float(x), float(y), marker, "ink", hover, None, setting.name, *where))
     start = scale.place(front.control)
-    ring = scale.place(front.operating) if front.gained and scale.view.shows(front.operating) else None
+    operating = front.findings[axis.key].operating
+    shown = operating is not front.control and scale.view.shows(operating)
+    ring = scale.place(operating) if shown else None
     return Chart(
         key=axis.key,
-        label=axis.label,
+        label=words.label(axis),
         lines=lines,
         references=tuple(marks),
         x_ticks=scale.ticks(0),
@@ -136,11 +159,17 @@ def _chart(front: GroupFront, axis: Axis) -> Chart:
     )
 
 
-def _line(
-    front: GroupFront, axis: Axis, scale: _Scale, numbered: tuple[int, DrawnSeries], labels: dict[Setting, Floats]
-) -> Line:
+def _polyline(front: GroupFront, scale: _Scale, line: DrawnSeries) -> str:
+    if not line.joined or not any(scale.view.shows(setting) for setting in line.settings):
+        return ""
+    corners = [scale.place(s) for s in (front.control, *line.settings) if np.isfinite(scale.values(s)).all()]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+
+
+def _dots(
+    front: GroupFront, scale: _Scale, numbered: tuple[int, DrawnSeries], labels: dict[Setting, Floats], words: Words
+) -> tuple[Dot, ...]:
     place, line = numbered
-    style = f"s{place}{' dashed' if line.look.dashed else ''}" if line.joined else "faint dashed"
     dots = []
     for setting in line.settings:
         if scale.view.shows(setting):
@@ -151,21 +180,19 @@ def _line(
                     x=float(x),
                     y=float(y),
                     shape=line.look.marker,
-                    style=style,
-                    hover=hover_text(front, setting, axis),
-                    bars=_bars(front, axis, scale, setting) if line.joined else None,
+                    style=f"s{place} {line.look.stroke}",
+                    hover=hover_text(front, setting, scale.axis, words),
+                    bars=_bars(front, scale, setting) if line.joined else None,
                     text=setting.strength if setting in labels else "",
                     text_x=float(center[0]),
                     text_y=float(center[1]),
                 )
             )
-    corners = [scale.place(s) for s in (front.control, *line.settings) if np.isfinite(scale.values(s)).all()]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners) if line.joined and dots else ""
-    return Line(style, path, tuple(dots))
+    return tuple(dots)
 
 
-def _bars(front: GroupFront, axis: Axis, scale: _Scale, setting: Setting) -> tuple[float, float, float, float] | None:
-    across, upward = setting.change(axis), setting.change(front.accuracy)
+def _bars(front: GroupFront, scale: _Scale, setting: Setting) -> tuple[float, float, float, float] | None:
+    across, upward = setting.change(scale.axis), setting.change(front.accuracy)
     if not (across.known and upward.known):
         return None
     own = np.array(scale.values(front.control))
@@ -180,7 +207,8 @@ def _labels(front: GroupFront, scale: _Scale, drawn: Sequence[DrawnSeries]) -> d
     texts = {setting: text for setting, text in texts.items() if text and scale.view.shows(setting)}
     anchors = np.array([scale.place(setting) for setting in texts])
     sizes = np.array([[0.6 * _FONT * len(text) + 1, 0.8 * _FONT] for text in texts.values()])
-    large = [scale.place(setting) for setting in (front.control, front.operating)]
+    operating = front.findings[scale.axis.key].operating
+    large = [scale.place(setting) for setting in (front.control, operating)]
     boxes = [boxes_around(np.array([scale.place(setting) for setting in scale.view.inside]), _DOT)]
     boxes.append(boxes_around(np.array(large), 1.9 * _DOT))
     boxes += [

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from divrec.errors import RecordError
 from divrec.schema import (
+    GROUPS_FILE,
     ITEM_ID,
     KINDS,
     POINTS_FOLDER,
@@ -32,7 +33,6 @@ from divrec.schema import (
 )
 
 SWEEP_FILE = "sweep.json"
-GROUPS_FILE = "groups.parquet"
 _AGAIN = "Evaluate this point again, or delete its folder to leave it out."
 _log = logging.getLogger(__name__)
 

@@ -1,36 +1,45 @@
-"""report.html: one self-contained page, offline, light and dark, printable."""
+"""report.html: one self-contained page, offline, light and dark, printable, in English or Chinese."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from divrec.analysis.chart_style import drawn_series
+from divrec.analysis.chart_style import DrawnSeries, drawn_series
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.interactive_chart import HEIGHT, WIDTH, charts
-from divrec.analysis.report_sections import (
-    cost_rows,
-    point_columns,
-    point_rows,
-    provenance_rows,
-    series_tables,
-    user_lists,
-)
-from divrec.analysis.wording import headline, interval_source
+from divrec.analysis.options import FrontOptions
+from divrec.analysis.report_axes import axis_sections, conclusion_table
+from divrec.analysis.report_curves import CURVE_HEIGHT, CURVE_WIDTH, curve_charts
+from divrec.analysis.report_groups import group_tables
+from divrec.analysis.report_lists import user_lists
+from divrec.analysis.report_points import cost_rows, point_columns, point_rows, provenance_rows, series_tables
 
 
 @dataclass(frozen=True)
 class ReportSource:
-    """What a report is made from: fronts, what is missing or broken, and item id -> (text, category)."""
+    """What a report is made from.
+
+    Attributes:
+        name: name of the sweep.
+        groups: its fronts.
+        missing: expected points without a record.
+        broken: messages about records that could not be used.
+        catalogue: item id -> (text, category); empty where the texts are gone.
+        category_names: names of the categories in the order of their numbers; empty where they are gone.
+        options: language, replicates, users.
+    """
 
     name: str
     groups: Sequence[GroupFront]
     missing: Sequence[str]
     broken: Sequence[str]
     catalogue: Mapping[str, tuple[str, str]]
+    category_names: Sequence[str] = ()
+    options: FrontOptions = field(default_factory=FrontOptions)
 
 
 def render_report(source: ReportSource) -> str:
@@ -56,25 +65,40 @@ def render_report(source: ReportSource) -> str:
     }
     return environment.get_template("report.html.j2").render(
         source=source,
+        w=source.options.words,
         sections=[_section(front, source) for front in source.groups],
-        width=WIDTH,
-        height=HEIGHT,
+        sizes={"width": WIDTH, "height": HEIGHT, "curve_width": CURVE_WIDTH, "curve_height": CURVE_HEIGHT},
         **assets,
     )
 
 
 def _section(front: GroupFront, source: ReportSource) -> dict[str, object]:
+    options, words = source.options, source.options.words
+    drawn = drawn_series(front, words)
     return {
         "front": front,
-        "headline": headline(front),
-        "intervals": interval_source(front.operating),
-        "charts": charts(front),
-        "looks": [(place, line) for place, line in enumerate(drawn_series(front)) if line.joined],
-        "has_faint": any(not line.joined for line in drawn_series(front)),
-        "columns": point_columns(front),
-        "rows": point_rows(front),
-        "series": series_tables(front),
-        "lists": user_lists(front, source.catalogue),
+        "accuracy": words.label(front.accuracy),
+        "headline": words.headline(front),
+        "charts": charts(front, words),
+        "axes": axis_sections(front, options.replicates, words),
+        "conclusions": conclusion_table(front, words),
+        "looks": list(enumerate(drawn)),
+        "legend": [(place, line) for place, line in enumerate(drawn) if line.joined],
+        "small": _first_of_a_label([(place, line) for place, line in enumerate(drawn) if not line.joined]),
+        "columns": point_columns(front, words),
+        "rows": point_rows(front, words),
+        "series": series_tables(front, words),
+        "groups": group_tables(front, source.category_names, words) if front.gained else (),
+        "curves": curve_charts(front),
+        "lists": user_lists(front, source.catalogue, options),
         "costs": cost_rows(front),
-        "provenance": provenance_rows(front),
+        "provenance": provenance_rows(front, options),
     }
+
+
+def _first_of_a_label(numbered: Sequence[tuple[int, DrawnSeries]]) -> list[tuple[int, DrawnSeries]]:
+    """One entry a label: all re-rankers on trained points share one."""
+    found: dict[str, tuple[int, DrawnSeries]] = {}
+    for place, line in numbered:
+        found.setdefault(line.look.label, (place, line))
+    return list(found.values())

@@ -85,7 +85,7 @@ def _mean_difference(
     return np.asarray(np.mean(found, axis=0))
 
 
-def set_level_values(exposure_RN: NDArray[np.int64], items: int) -> Floats:
+def set_level_values(exposure_RN: NDArray[np.int32] | NDArray[np.int64], items: int) -> Floats:
     """Coverage, Gini and effective coverage of exposure counts, (R, 3): the formulas of `divrec.measures`."""
     total = exposure_RN.sum(1, keepdims=True)
     shares = np.divide(exposure_RN, total, out=np.zeros(exposure_RN.shape), where=total > 0)

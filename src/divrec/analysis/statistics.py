@@ -67,12 +67,14 @@ def resampled_means(values_UM: Floats, weights_RU: NDArray[np.uint8]) -> Floats:
     """Mean over users of each metric in each resample, (R, M); NaN values are left out of the mean."""
     holes = np.isnan(values_UM)
     filled = np.where(holes, 0.0, values_UM)
-    present = (~holes).astype(np.float64)
+    gappy = holes.any(axis=0)
+    present = (~holes[:, gappy]).astype(np.float64)
     means = np.empty((weights_RU.shape[0], values_UM.shape[1]))
     step = max(1, _CHUNK // max(1, weights_RU.shape[1]))
     for start in range(0, weights_RU.shape[0], step):
         weights = weights_RU[start : start + step].astype(np.float64)
-        counts = weights @ present
+        counts = np.repeat(weights.sum(axis=1, keepdims=True), values_UM.shape[1], axis=1)
+        counts[:, gappy] = weights @ present
         means[start : start + step] = np.divide(
             weights @ filled, counts, out=np.full_like(counts, np.nan), where=counts > 0
         )
@@ -150,16 +152,6 @@ def exposure_values(exposure_RN: NDArray[np.int32] | NDArray[np.int64], items: i
         ascending @ (2.0 * ranks - items - 1), items * total, out=np.full_like(total, np.nan), where=total > 0
     )
     return np.stack([(ascending > 0).sum(1) / items, gini], axis=1)
-
-
-def resampled_set_level(lists: sparse.csr_array, weights_RU: NDArray[np.uint8], items: int) -> Floats:
-    """Coverage and Gini of resampled users' lists, (R, 2)."""
-    values = np.empty((weights_RU.shape[0], 2))
-    step = max(1, _CHUNK // max(1, *lists.shape))
-    for start in range(0, weights_RU.shape[0], step):
-        exposure = (lists.T @ weights_RU[start : start + step].T.astype(np.int32)).T
-        values[start : start + step] = exposure_values(np.asarray(exposure, dtype=np.int32), items)
-    return values
 
 
 def shifted_interval(estimate: float, differences_R: Floats, level: float = LEVEL) -> Interval:

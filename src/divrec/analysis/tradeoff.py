@@ -12,7 +12,7 @@ import pandas as pd
 
 from divrec.analysis.records import Sweep
 from divrec.errors import RecordError
-from divrec.schema import BASELINE, CONTROL, SPLITS, TRAINED, RunRecord
+from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TRAINED, RunRecord
 
 _SEED_TAIL = re.compile(r"-seed\d+(?=-|$)")
 
@@ -133,8 +133,9 @@ def _place(record: RunRecord, folder: Path, control: str, tail_and_group: tuple[
     run = run.removesuffix(tail)
     setting = f"{run}{slash}{point}"
     series, strength = setting, None
-    mixed = {name.removesuffix(tail): weight for name, weight in record.interpolation.items() if name != control}
-    if slash and record.rerank:
+    starts = (control, f"{BASE}{tail}")  # what is mixed into
+    mixed = {name.removesuffix(tail): weight for name, weight in record.interpolation.items() if name not in starts}
+    if record.rerank:
         model = " + ".join(f"{weight:g} {name}" for name, weight in mixed.items()) or run
         series, strength = f"{record.rerank.get('name', 'rerank')} on {model}", record.rerank.get("diversity")
     elif mixed:

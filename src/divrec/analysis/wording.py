@@ -1,15 +1,23 @@
-"""Numbers and findings in words, the same in the terminal and in the report."""
+"""Numbers and findings in words, in the terminal and in the report; every text stands in texts/LANGUAGE.json."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from divrec.analysis.axes import Axis
 from divrec.analysis.comparison import Setting
+from divrec.analysis.front import OPERATING_SHARE
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.statistics import Interval
+from divrec.errors import ConfigError
 from divrec.schema import TEST, VALIDATION
 
+LANGUAGES = ("en", "zh")
 MINUS, DASH, SPACE = "\u2212", "\u2013", "\u00a0"
 
 
@@ -31,73 +39,120 @@ def change(interval: Interval, digits: int = 4) -> str:
     return signed(interval.estimate, digits)
 
 
-def interval_text(interval: Interval, digits: int = 4) -> str:
-    """The two ends of an interval, empty where it is unknown."""
-    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}" if interval.known else ""
-
-
-def change_text(interval: Interval, digits: int = 4, brackets: bool = True) -> str:
-    """A difference and its interval, in brackets or after a comma."""
-    ends = interval_text(interval, digits)
-    if not ends:
-        return change(interval, digits)
-    return change(interval, digits) + (f" ({ends})" if brackets else f", {ends}")
-
-
 def share_text(share: float) -> str:
     """A share as percent with one decimal."""
     return DASH if math.isnan(share) else f"{100 * share:.1f}{SPACE}%"
 
 
-def interval_source(setting: Setting) -> str:
-    """What the 95 % interval of a setting was taken over."""
-    seeds = len(setting.points)
-    return "paired over users" if seeds == 1 else f"paired over {seeds} seeds"
+@dataclass(frozen=True)
+class Words:
+    """The texts of one language, and the phrases that are made of them.
 
+    Attributes:
+        language: "en" or "zh".
+        texts: text by key.
+    """
 
-def headline(front: GroupFront) -> str:
-    """What the operating point gains and costs on test, claiming no more than was measured."""
-    axis, accuracy, chosen = front.axes[0], front.accuracy, front.operating
-    if not front.gained:
-        text = (
-            f"Nothing is gained: on validation no setting that keeps 95 % of the control's {accuracy.label} "
-            f"is more diverse than the control ({axis.label})."
+    language: str
+    texts: Mapping[str, str]
+
+    def __getitem__(self, key: str) -> str:
+        """The text of a key; an unknown key is a mistake in the program."""
+        return self.texts[key]
+
+    def label(self, axis: Axis) -> str:
+        """Name of a measure, with k."""
+        text = self.texts.get(f"measure.{axis.name}")
+        return axis.label if text is None else f"{text} @{axis.metric.partition('@')[2]}"
+
+    def short(self, axis: Axis) -> str:
+        """Name of a measure in the head of a narrow column."""
+        return self.texts.get(f"short.{axis.name}", axis.short)
+
+    def interval(self, interval: Interval, digits: int = 4) -> str:
+        """The two ends of an interval, empty where it is unknown."""
+        if not interval.known or interval.low == interval.high == 0:
+            return ""
+        return f"{signed(interval.low, digits)} {self['to']} {signed(interval.high, digits)}"
+
+    def change(self, interval: Interval, digits: int = 4, brackets: bool = True) -> str:
+        """A difference and its interval, in brackets or after a comma."""
+        ends = self.interval(interval, digits)
+        if not ends:
+            return change(interval, digits)
+        return change(interval, digits) + (f" ({ends})" if brackets else f", {ends}")
+
+    def interval_source(self, setting: Setting) -> str:
+        """What the 95 % interval of a setting was taken over."""
+        seeds = len(setting.points)
+        return self["paired.users"] if seeds == 1 else self["paired.seeds"].format(seeds=seeds)
+
+    def headline(self, front: GroupFront) -> str:
+        """What the operating point of the first axis gains and costs on test."""
+        return self.verdict(front, front.axes[0])
+
+    def verdict(self, front: GroupFront, axis: Axis) -> str:
+        """What an axis's operating point gains and costs on test, claiming no more than was measured."""
+        chosen, accuracy = front.findings[axis.key].operating, self.label(front.accuracy)
+        if chosen is front.control:
+            text = self["headline.none"].format(accuracy=accuracy, axis=self.label(axis))
+            return self["joiner"].join([text, *self._nearest(front, axis)]).replace(" %", f"{SPACE}%")
+        gain, cost = chosen.change(axis), chosen.change(front.accuracy)
+        digits = front.digits(axis)
+        text = self["headline.gain"].format(
+            name=chosen.name,
+            verb=self["lowers" if gain.estimate < 0 else "raises"],
+            axis=self.label(axis),
+            before=number(front.control.value(axis, TEST), digits),
+            after=number(chosen.value(axis, TEST), digits),
+            gain=self.change(gain, digits, brackets=False),
+            share=share_text(front.share(chosen)),
+            accuracy=accuracy,
+            cost=self.change(cost, front.digits(front.accuracy), brackets=False),
+            source=self.interval_source(chosen),
         )
-        return " ".join([text, *_nearest(front, axis)]).replace(" %", f"{SPACE}%")
-    gain, cost = chosen.change(axis), chosen.change(accuracy)
-    verb = "lowers" if gain.estimate < 0 else "raises"
-    text = (
-        f"{chosen.name} {verb} {axis.label} from {number(front.control.value(axis, TEST))} to "
-        f"{number(chosen.value(axis, TEST))} ({change_text(gain, brackets=False)}) and keeps "
-        f"{share_text(front.share(chosen))} of the control's {accuracy.label} "
-        f"({change_text(cost, brackets=False)}); test split, 95 % intervals {interval_source(chosen)}."
-    )
-    return " ".join([text, *_caveats(front, axis)]).replace(" %", f"{SPACE}%")
+        return self["joiner"].join([text, *self._caveats(front, axis)]).replace(" %", f"{SPACE}%")
+
+    def _nearest(self, front: GroupFront, axis: Axis) -> list[str]:
+        """The most accurate of the more diverse settings, where none keeps enough accuracy."""
+        own = front.control.value(axis, VALIDATION)
+        diverse = [s for s in front.settings if s.first.selectable and s.value(axis, VALIDATION) > own]
+        if not diverse:
+            return []
+        best = max(diverse, key=lambda setting: front.share(setting, VALIDATION))
+        return [self["headline.nearest"].format(name=best.name, share=share_text(front.share(best, VALIDATION)))]
+
+    def _caveats(self, front: GroupFront, axis: Axis) -> list[str]:
+        chosen = front.findings[axis.key].operating
+        gain, cost = chosen.change(axis), chosen.change(front.accuracy)
+        found = []
+        if not gain.known:
+            found.append(self["caveat.no_interval"])
+        elif gain.includes_zero:
+            found.append(self["caveat.gain_by_chance"])
+        elif gain.high < 0:
+            found.append(self["caveat.less_diverse"])
+        if cost.includes_zero:
+            found.append(self["caveat.cost_by_chance"])
+        if front.share(chosen) < OPERATING_SHARE:
+            found.append(self["caveat.below"])
+        if front.better_baselines and axis is front.axes[0]:
+            found.append(self["caveat.baseline"].format(names=", ".join(front.better_baselines)))
+        return found
 
 
-def _nearest(front: GroupFront, axis: Axis) -> list[str]:
-    """The most accurate of the more diverse settings, where none keeps enough accuracy."""
-    own = front.control.value(axis, VALIDATION)
-    diverse = [s for s in front.settings if s.first.selectable and s.value(axis, VALIDATION) > own]
-    if not diverse:
-        return []
-    best = max(diverse, key=lambda setting: front.share(setting, VALIDATION))
-    return [f"The nearest is {best.name}, which keeps {share_text(front.share(best, VALIDATION))} there."]
+@cache
+def words_in(language: str) -> Words:
+    """The wording of a language.
+
+    Raises:
+        ConfigError: there is no such language.
+    """
+    if language not in LANGUAGES:
+        mend = f"Use one of {', '.join(LANGUAGES)}."
+        raise ConfigError("no such language", where="report.language", got=language, mend=mend)
+    text = (files("divrec.analysis") / "texts" / f"{language}.json").read_text(encoding="utf-8")
+    return Words(language, json.loads(text))
 
 
-def _caveats(front: GroupFront, axis: Axis) -> list[str]:
-    gain, cost = front.operating.change(axis), front.operating.change(front.accuracy)
-    found = []
-    if not gain.known:
-        found.append("Without an interval this is no evidence of a gain.")
-    elif gain.includes_zero:
-        found.append("The gain in diversity cannot be told from chance.")
-    elif gain.high < 0:
-        found.append("On test it is less diverse than the control: the choice made on validation did not hold.")
-    if cost.includes_zero:
-        found.append("The change in accuracy cannot be told from chance.")
-    if front.share(front.operating) < 0.95:
-        found.append("On test it falls below the 95 % of accuracy that it kept on validation.")
-    if front.better_baselines:
-        found.append(f"On validation a baseline beats it on both measures: {', '.join(front.better_baselines)}.")
-    return found
+ENGLISH = words_in("en")

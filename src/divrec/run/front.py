@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig
@@ -14,15 +14,19 @@ from divrec.errors import RecordError
 from divrec.run.door import CONF, friendly, required
 from divrec.schema import CATEGORIES, ITEM_ID, RECORD_FILE, TEXT
 
+if TYPE_CHECKING:
+    from divrec.analysis import FrontOptions
+
 logger = logging.getLogger(__name__)
 
 
-def build(folder: Path, wandb: tuple[str, str] | None = None) -> None:
-    """Write front.csv, front.json, front.png and report.html, show the table, and log the front as a W&B run.
+def build(folder: Path, wandb: tuple[str, str] | None = None, options: FrontOptions | None = None) -> None:
+    """Write front.csv, .json, .png, .pdf and report.html, show the table, and log the front as a W&B run.
 
     Args:
         folder: a sweep's folder.
         wandb: project and mode; None does not log.
+        options: measures, replicates and language; None takes the defaults.
 
     Raises:
         RecordError: if the folder holds no sweep, or no control to compare with.
@@ -31,7 +35,8 @@ def build(folder: Path, wandb: tuple[str, str] | None = None) -> None:
 
     from divrec.analysis import build_front, summary_table
 
-    summary = build_front(folder, _catalogue(folder))
+    texts, category_names = _catalogue(folder)
+    summary = build_front(folder, texts, options, category_names)
     if wandb is not None:
         from divrec.tracking.weights_and_biases import log_front
 
@@ -41,23 +46,41 @@ def build(folder: Path, wandb: tuple[str, str] | None = None) -> None:
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 
-def _catalogue(folder: Path) -> dict[str, tuple[str, str]]:
-    """Item id -> (text, category), from the dataset that the sweep's runs name; empty where it is gone."""
+def _options(config: DictConfig) -> FrontOptions:
+    from divrec.analysis import FrontOptions
+    from divrec.analysis.axes import DEFAULT_MEASURES
+
+    return FrontOptions(
+        accuracy=config.accuracy,
+        measures=DEFAULT_MEASURES if config.measures is None else tuple(config.measures),
+        replicates=config.replicates,
+        seed=config.seed,
+        language=config.report.language,
+        users=config.report.users,
+    )
+
+
+def _catalogue(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Item id -> (text, category) and the categories' names, from the dataset that the sweep's runs name.
+
+    Both are empty where the dataset is gone.
+    """
     records = sorted(folder.glob(f"*/{RECORD_FILE}"))
     found = (_dataset(path, folder) for path in records)
     dataset = next((path for path in found if path is not None), None)
     if dataset is None:
         if records:
             logger.warning("the dataset of this sweep is gone: the report shows item ids instead of texts")
-        return {}
+        return {}, []
     from datasets import load_from_disk
 
     names = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["category_names"]
     table = load_from_disk(str(dataset / "catalogue"))
     columns: tuple[Any, ...] = tuple(table[column] for column in (ITEM_ID, TEXT, CATEGORIES))
-    return {
+    texts = {
         item: (text, ", ".join(names[place] for place in places)) for item, text, places in zip(*columns, strict=True)
     }
+    return texts, names
 
 
 def _dataset(record: Path, sweep: Path) -> Path | None:
@@ -83,7 +106,8 @@ def main(config: DictConfig) -> None:
             got=str(folder),
             mend="Give the folder of a sweep, as outputs/sweeps/beta_x_loss.",
         )
-    build(folder, None if config.wandb_mode == "disabled" else (config.wandb_project, config.wandb_mode))
+    wandb = None if config.wandb_mode == "disabled" else (config.wandb_project, config.wandb_mode)
+    build(folder, wandb, _options(config))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 "use strict";
 // The page is complete without this script: it chooses a chart, sorts the table and shows hover texts at once.
 for (const choice of document.querySelectorAll("select.measure")) {
-  const charts = choice.closest("section").querySelectorAll(".chart-holder");
-  const show = () => charts.forEach((chart) => { chart.hidden = chart.dataset.key !== choice.value; });
+  const section = choice.closest("section");
+  const show = () => {
+    for (const part of section.querySelectorAll(".by-measure")) part.hidden = part.dataset.key !== choice.value;
+    for (const name of section.querySelectorAll(".which")) name.textContent = choice.selectedOptions[0].textContent;
+  };
   choice.addEventListener("change", show);
   show();
 }
@@ -46,3 +49,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
   }));
 }
+// Paper has no clicks: open what is folded.
+window.addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});

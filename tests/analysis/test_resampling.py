@@ -1,0 +1,84 @@
+"""Replicates of points: the same users for all of them, set-level values from whole lists, seeds resampled too."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from divrec.analysis import place_points, read_sweep
+from divrec.analysis.comparison import compare, settings_of
+from divrec.analysis.resampling import Bootstrap, ControlReplicates, over_own_seeds, seed_shares, set_level_replicates
+from divrec.analysis.statistics import list_matrix
+from divrec.schema import TEST
+
+FEW = Bootstrap(k=10, replicates=100)
+
+
+def test_set_level_resamples_whole_users() -> None:
+    slates = pd.DataFrame({"user_id": ["a", "a", "b", "b", "x"], "item_id": ["1", "2", "2", "3", "9"]})
+    lists = list_matrix(slates, pd.Index(["a", "b"]))
+    weights = np.array([[1, 1], [2, 0]], dtype=np.uint8)
+    values = set_level_replicates(lists, weights, items=5)
+    assert values[:, 0] == pytest.approx([3 / 5, 2 / 5])
+    assert values[0, 1] == pytest.approx((0 * 1 + 2 * 1 + 4 * 2) / (5 * 4))
+    assert values[1, 2] == pytest.approx(2 / 5)  # two items shown alike
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    slates = pd.DataFrame({"user_id": np.repeat(np.arange(30), 5), "item_id": random.integers(0, 40, 150)})
+    lists = list_matrix(slates, pd.Index(np.arange(30)))
+    weights = random.integers(0, 4, (23, 30)).astype(np.uint8)
+    whole = set_level_replicates(lists, weights, items=50)
+    monkeypatch.setattr("divrec.analysis.resampling._CHUNK", 100)
+    assert set_level_replicates(lists, weights, items=50) == pytest.approx(whole)
+
+
+def test_a_point_against_itself_never_differs(written_sweep: Path) -> None:
+    control = next(p for p in place_points(read_sweep(written_sweep)).points if p.record.name == "control")
+    replicates = ControlReplicates(control, TEST, FEW)
+    drawn = replicates.difference(control)
+    assert {"ndcg@10", "coverage@10", "gini@10", "effective_coverage@10"} <= drawn.whole.keys()
+    assert all(value == 0 for value in drawn.whole.values())
+    assert all((values == 0).all() for values in drawn.replicates.values())
+    for metric, values in replicates.own.replicates.items():
+        assert values.std() > 0, metric
+        assert values.mean() == pytest.approx(replicates.own.whole[metric], rel=0.05)
+
+
+def test_only_the_wanted_metrics_are_resampled(written_sweep: Path) -> None:
+    control = next(p for p in place_points(read_sweep(written_sweep)).points if p.record.name == "control")
+    few = Bootstrap(k=10, replicates=20, metrics=("ilad@10",))
+    wanted = {"ilad@10", "coverage@10", "gini@10", "effective_coverage@10"}
+    assert ControlReplicates(control, TEST, few).own.whole.keys() == wanted
+
+
+def test_replicates_of_settings_center_on_their_values(seeded_sweep: Path) -> None:
+    points = place_points(read_sweep(seeded_sweep)).points
+    for setting in settings_of(points, compare(points, FEW)):
+        for name in ("test/ndcg@10", "validation/gini@10", "test/coverage@10"):
+            drawn = setting.replicates[name]
+            assert drawn.shape == (100,)
+            assert drawn.mean() == pytest.approx(setting.values[name], abs=4 * drawn.std() / 10 + 1e-9), setting.name
+
+
+def test_a_missing_seed_borrows_its_control(seeded_sweep: Path) -> None:
+    points = [p for p in place_points(read_sweep(seeded_sweep)).points if p.record.name != "gini-0.3-seed2"]
+    settings = {setting.name: setting for setting in settings_of(points, compare(points, FEW))}
+    drawn, value = settings["gini-0.3"].replicates["test/gini@10"], settings["gini-0.3"].values["test/gini@10"]
+    assert drawn.mean() == pytest.approx(value, abs=5 * drawn.std() / 10)
+
+
+def test_seeds_are_drawn_alike_for_all() -> None:
+    shares = seed_shares(3, FEW)
+    assert shares.shape == (100, 3)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert (shares == seed_shares(3, FEW)).all()
+    assert (seed_shares(1, FEW) == 1).all()
+
+
+def test_a_replicate_without_any_own_seed_weighs_them_alike() -> None:
+    shares = np.array([[0.0, 0.0], [0.25, 0.75]])
+    mean = over_own_seeds([np.array([1.0, 1.0]), np.array([3.0, 5.0])], shares)
+    assert mean == pytest.approx([2.0, 4.0])

@@ -1,0 +1,53 @@
+"""Two languages say the same things."""
+
+import json
+import re
+import string
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from divrec.analysis import FrontOptions, FrontSummary, build_front
+from divrec.analysis.wording import ENGLISH, words_in
+
+CHINESE = words_in("zh")
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_every_text_has_both_languages() -> None:
+    own = {key for key in CHINESE.texts if not key.startswith(("measure.", "short."))}
+    assert own == ENGLISH.texts.keys()  # English names of measures stand with the measures themselves
+
+
+@pytest.mark.parametrize("key", sorted(ENGLISH.texts))
+def test_texts_take_the_same_values(key: str) -> None:
+    assert fields(ENGLISH[key]) == fields(CHINESE[key])
+
+
+def test_every_text_is_used() -> None:
+    root = Path(str(files("divrec.analysis")))
+    code = "".join(path.read_text(encoding="utf-8") for path in root.rglob("*") if path.suffix in (".py", ".j2"))
+    composed = ("kind.", "group.", "grouping.", "claim.", "knobs.", "points.", "provenance.")
+    plain = [key for key in ENGLISH.texts if not key.startswith(composed)]
+    assert [key for key in plain if f'"{key}"' not in code and f"'{key}'" not in code] == []
+
+
+def test_the_report_speaks_chinese(built: FrontSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divrec.analysis.plots._DPI", 40)
+    options = FrontOptions(replicates=20, language="zh")
+    folder = tmp_path / "zh"
+    folder.mkdir()
+    for run in built.folder.iterdir():
+        if run.name in ("control", "gini-0.2", "gini-0.3", "sweep.json"):
+            (folder / run.name).symlink_to(run)
+    build_front(folder, options=options)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="zh">' in page
+    text = re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]+>", " ", page, flags=re.DOTALL)
+    assert "\u6743\u8861\u66f2\u7ebf" in text  # trade-off
+    names = json.dumps([key for key in ENGLISH.texts if len(ENGLISH[key]) > 12 and ENGLISH[key] in text])
+    assert names == "[]"
