@@ -1,6 +1,7 @@
 """Batch -> ModelOutput: the language model, the item and user towers. Knows no loss and no Lightning."""
 
 from divrec.models.build import ItemTexts, TwoTower
+from divrec.models.dial import Dial, changed_weights, load_changes, save_changes
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
 from divrec.models.recommender import ItemTower, Recommender
 from divrec.models.tuning import Frozen, Full
@@ -8,6 +9,7 @@ from divrec.models.user import AttentionUser, MeanUser
 
 __all__ = [
     "AttentionUser",
+    "Dial",
     "Frozen",
     "Full",
     "ItemTexts",
@@ -17,5 +19,8 @@ __all__ = [
     "TextEncoder",
     "TwoTower",
     "Whitening",
+    "changed_weights",
+    "load_changes",
     "packaged_model",
+    "save_changes",
 ]
