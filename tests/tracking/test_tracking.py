@@ -121,7 +121,7 @@ def test_a_failed_run_is_marked_failed(tiny_shop, tmp_path, monkeypatch):
     def broken(*_):
         raise ConfigError("broken on purpose", where="here")
 
-    monkeypatch.setattr("divrec.run.job._evaluate", broken)
+    monkeypatch.setattr("divrec.run.job.evaluate_splits", broken)
     answer = tiny_shop.train(tmp_path / "run", logger="wandb")
     assert answer.code != 0
     (run,) = read_runs(tmp_path / "run")

@@ -20,13 +20,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from divrec import __version__
-from divrec.errors import ConfigError, DataError, RecordError
-from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
+from divrec.errors import ConfigError, RecordError
+from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
-from divrec.run.identity import commit, identity, recorded, refuse_another
+from divrec.run.finished import evaluate_splits, open_again
+from divrec.run.identity import commit, finished, identity, recorded, refuse_another
 from divrec.schema import (
     BASE,
     BASELINE,
@@ -36,7 +37,6 @@ from divrec.schema import (
     RECORD_FILE,
     TEST,
     TRAINED,
-    VALIDATION,
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
@@ -79,7 +79,7 @@ def train(config: DictConfig) -> None:
             each.log_hyperparams(resolved(config))
         trained = Trained() if parts.is_baseline else _fit(config, parts, loggers)
         save_weights(parts.model, folder / MODEL_FOLDER)
-        results = _evaluate(parts, strategies)
+        results = evaluate_splits(parts, strategies)
         record = _record(config, parts, own, trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
@@ -100,11 +100,7 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
         RecordError: if there is no finished run.
         DataError: if its dataset has changed since.
     """
-    found = recorded(folder)
-    if found is None:
-        raise RecordError(
-            "holds no finished run", where="run", got=str(folder), mend="Give the folder of a run with a record.json."
-        )
+    found = finished(folder, "run")
     config = OmegaConf.create(found["config"])
     config.rerank = strategies
     missing = [
@@ -112,18 +108,10 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
     ]
     if not missing:
         return
-    data = open_data(config)
-    if data.manifest["fingerprint"] != found["data"]["fingerprint"]:
-        raise DataError(
-            "the data has changed since this run was trained",
-            where=str(folder),
-            got=data.manifest["fingerprint"],
-            mend="Train it again.",
-        )
-    parts = assemble(config, data)
+    parts = open_again(config, found["data"]["fingerprint"], folder)
     load_weights(parts.model, folder / MODEL_FOLDER)
     record = RunRecord(**found)
-    _write_derived(folder, record, _evaluate(parts, missing), missing)
+    _write_derived(folder, record, evaluate_splits(parts, missing), missing)
     logger.info("added %s", ", ".join(point_name(each) for each in missing))
 
 
@@ -189,11 +177,6 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: AN
 def _show_bar() -> bool:
     """A bar needs a terminal of its own; the runs of a sweep share one and log lines instead."""
     return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
-
-
-def _evaluate(parts: Parts, strategies: list[Reranker]) -> dict[str, Evaluated]:
-    splits = {VALIDATION: parts.data.val_dataloader(), TEST: parts.data.test_dataloader()}
-    return evaluate(parts.model, splits, parts.catalogue, parts.item_ids, parts.protocol, strategies)
 
 
 def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evaluated: Evaluated) -> RunRecord:
