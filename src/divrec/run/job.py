@@ -84,7 +84,7 @@ def train(config: DictConfig) -> None:
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
-        log_final(loggers, record.metrics, trained.steps)
+        log_final(loggers, record, folder)
     names = [f"{name}@{config.k}" for name in ("ndcg", "coverage", "gini")]
     logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
 
