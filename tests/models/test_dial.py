@@ -19,8 +19,8 @@ from divrec.models import (
     TextEncoder,
     TwoTower,
     changed_weights,
-    load_changes,
-    save_changes,
+    load_dial,
+    save_dial,
 )
 
 AMOUNTS = st.floats(-2, 2, allow_nan=False)
@@ -47,7 +47,7 @@ def state(seed):
 
 def dial(*siblings):
     base = state(0)
-    return Dial(Mixture(9), base, [changed_weights(base, state(seed)) for seed in siblings])
+    return Dial(Mixture(9), base, {f"sibling-{seed}": changed_weights(base, state(seed)) for seed in siblings})
 
 
 def same(one, other):
@@ -97,7 +97,7 @@ def test_only_what_training_changed_is_kept():
 
 def test_the_base_and_the_siblings_may_change_afterwards():
     base, sibling = state(0), state(1)
-    turned = Dial(Mixture(9), base, [changed_weights(base, sibling)])
+    turned = Dial(Mixture(9), base, {"on": changed_weights(base, sibling)})
     for tensor in (*base.values(), *sibling.values()):
         tensor.zero_()
     turned.set(1)
@@ -126,19 +126,33 @@ def test_amounts_that_make_no_sense_are_refused(amounts):
     assert turned.amounts == (0.25, 0.5)
 
 
-def test_changes_survive_the_disk_and_know_their_base(tmp_path):
-    base, file = state(0), tmp_path / "gini.safetensors"
-    changed = changed_weights(base, state(1))
-    save_changes(changed, base, file)
-    assert same(load_changes(file, base), changed)
-    for other in (state(2), {**base, "seen": torch.tensor(5)}):
-        with pytest.raises(RecordError, match="another base"):
-            load_changes(file, other)
-    file.write_bytes(b"half a file")
-    with pytest.raises(RecordError, match="cannot be read"):
-        load_changes(file, base)
-    with pytest.raises(RecordError, match="cannot be read"):
-        load_changes(tmp_path / "none.safetensors", base)
+def test_dials_survive_the_disk_and_know_their_base(tmp_path):
+    base = state(0)
+    changes = {name: changed_weights(base, state(seed)) for name, seed in (("gini-1", 1), ("simpson-0.3", 2))}
+    save_dial(tmp_path, base, changes, {"control": "some identity"})
+    model = Mixture(0)
+    turned = load_dial(tmp_path, model)
+    assert turned.names == ("gini-1", "simpson-0.3")
+    assert turned.amounts == (0, 0)
+    for amounts, seed in (((1, 0), 1), ((0, 1), 2), ((0, 0), 0)):
+        turned.set(*amounts)
+        assert same(model.state_dict(), state(seed))
+    with pytest.raises(RecordError, match="another base"):
+        load_dial(tmp_path, Mixture(1))
+    (tmp_path / "gini-1.safetensors").write_bytes(b"half a file")
+    with pytest.raises(RecordError, match="no dials here"):
+        load_dial(tmp_path, Mixture(0))
+    with pytest.raises(RecordError, match="no dials here"):
+        load_dial(tmp_path / "nowhere", Mixture(0))
+
+
+def test_what_did_not_change_takes_no_room(tmp_path):
+    base = state(0)
+    save_dial(tmp_path, base, {"same": changed_weights(base, state(0))}, {})
+    assert (tmp_path / "same.safetensors").stat().st_size < 100
+    turned = load_dial(tmp_path, Mixture(0))
+    turned.set(0.7)
+    assert same(turned.model.state_dict(), base)
 
 
 @pytest.fixture
@@ -152,7 +166,7 @@ def recommender(tiny_plm, tmp_path):
 def test_a_recommender_that_serves_scores_anew_at_each_turn(recommender, make_batch):
     base = {name: tensor.clone() for name, tensor in recommender.state_dict().items()}
     sibling = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in base.items()}
-    turned, batch = Dial(recommender, base, [changed_weights(base, sibling)]), make_batch()
+    turned, batch = Dial(recommender, base, {"on": changed_weights(base, sibling)}), make_batch()
     scores = []
     with torch.no_grad():
         for amount in (0, 1, 0):
@@ -169,6 +183,6 @@ def test_a_turn_leaves_every_modules_mode_as_it_was(recommender):
     base = recommender.state_dict()
     recommender.train()
     recommender.item_tower.eval()  # a frozen part
-    Dial(recommender, base, []).set()
+    Dial(recommender, base, {}).set()
     assert recommender.training
     assert not recommender.item_tower.training

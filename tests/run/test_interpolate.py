@@ -8,12 +8,17 @@ import shutil
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
 
 from divrec.analysis import read_sweep
-from divrec.models import changed_weights, load_changes
+from divrec.errors import RecordError
+from divrec.models import load_dial
+from divrec.run.evaluate import main as evaluate
+from divrec.run.finished import open_again
 from divrec.run.front import main as front
 from divrec.run.interpolate import main
+from divrec.training import load_weights
 from run.command import command
 from run.tiny import record_of
 
@@ -135,24 +140,31 @@ def test_the_base_may_stand_at_zero_too(sweep):
     assert set(points(sweep)) == {"control/interpolated-base-a0.5", "gini-1/interpolated-base-a0.5"}
 
 
-def test_dials_for_serving_hold_what_training_changed(sweep, tmp_path):
+def test_a_dial_is_turned_while_the_model_serves(sweep, tmp_path):
     dial = tmp_path / "dial"
     assert interpolate(sweep, "control", ["gini-1", "simpson-1"], "amounts=[[0.5,0.5]]", f"dial={dial}").code == 0
     said = json.loads((dial / "dial.json").read_text(encoding="utf-8"))
-    assert said["base"] == {"name": "control", "identity": record_of(sweep / "control")["identity"]}
-    assert [each["name"] for each in said["dials"]] == ["gini-1", "simpson-1"]
-    base, sibling = (load_file(sweep / name / "model" / "model.safetensors") for name in ("control", "gini-1"))
-    loaded = load_changes(dial / said["dials"][0]["file"], base)
-    expected = changed_weights(base, sibling)
-    assert loaded.keys() == expected.keys()
-    assert loaded
-    assert all(torch.equal(loaded[name], expected[name]) for name in loaded)
+    assert said["dials"] == ["gini-1", "simpson-1"]
+    assert said["origin"]["control"] == record_of(sweep / "control")["identity"]
+    model = reopened(sweep / "control")
+    turned = load_dial(dial, model)
+    for amounts, name in (((1, 0), "gini-1"), ((0, 1), "simpson-1"), ((0, 0), "control")):
+        turned.set(*amounts)
+        stored = load_file(sweep / name / "model" / "model.safetensors")
+        assert all(torch.equal(model.state_dict()[key], stored[key]) for key in stored)
+    with pytest.raises(RecordError, match="another base"):
+        load_dial(dial, reopened(sweep / "gini-1"))
+
+
+def reopened(folder):
+    record = record_of(folder)
+    parts = open_again(OmegaConf.create(record["config"]), record["data"]["fingerprint"], folder)
+    load_weights(parts.model, folder / "model")
+    return parts.model
 
 
 def test_the_lists_of_a_point_are_those_of_a_model_with_its_weights(tiny_shop, sweep, tmp_path):
     """The weights of a = 1 on one dial and 1 on the other, put together by hand and evaluated by a run of no length."""
-    from safetensors.torch import save_file
-
     assert interpolate(sweep, "control", ["gini-1", "simpson-1"], "amounts=[[0.5,0.25]]").code == 0
     (folder,) = points(sweep).values()
     states = [load_file(sweep / name / "model" / "model.safetensors") for name in ("control", "gini-1", "simpson-1")]
@@ -163,8 +175,6 @@ def test_the_lists_of_a_point_are_those_of_a_model_with_its_weights(tiny_shop, s
     donor = sweep / "control"
     save_file(mixed, donor / "model" / "model.safetensors")
     shutil.rmtree(donor / "points")
-    from divrec.run.evaluate import main as evaluate
-
     assert command(evaluate, f"run={donor}", "rerank=mmr", "rerank.mmr.diversity=[0]").code == 0
     one, other = (record_of(each)["metrics"]["test"] for each in (folder, donor / "points" / "mmr-0"))
     for name in ("ndcg@10", "coverage@10", "ilad@10"):

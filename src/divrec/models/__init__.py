@@ -1,7 +1,8 @@
 """Batch -> ModelOutput: the language model, the item and user towers. Knows no loss and no Lightning."""
 
 from divrec.models.build import ItemTexts, TwoTower
-from divrec.models.dial import Dial, changed_weights, load_changes, save_changes
+from divrec.models.dial import Dial, changed_weights
+from divrec.models.dial_files import load_dial, save_dial
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
 from divrec.models.recommender import ItemTower, Recommender
 from divrec.models.tuning import Frozen, Full
@@ -20,7 +21,7 @@ __all__ = [
     "TwoTower",
     "Whitening",
     "changed_weights",
-    "load_changes",
+    "load_dial",
     "packaged_model",
-    "save_changes",
+    "save_dial",
 ]

@@ -6,17 +6,12 @@ Ilharco et al. 2023); a direction of training is then a dial that costs no furth
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from divrec.errors import ConfigError, RecordError, check_number
-from divrec.storage import replacing
+from divrec.errors import ConfigError, check_number
 
 State = Mapping[str, Tensor]
 
@@ -54,13 +49,13 @@ class Dial:
     Args:
         model: of the base's shape; its weights are overwritten at each turn.
         base: state in which every dial stands at 0.
-        changes: what `changed_weights` gave, one for each dial.
+        changes: what `changed_weights` gave, by the name of its dial.
     """
 
-    def __init__(self, model: nn.Module, base: State, changes: Sequence[State]) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, base: State, changes: Mapping[str, State]) -> None:
+        self.model, self.names = model, tuple(changes)
         self._base = {name: tensor.detach().clone() for name, tensor in base.items()}
-        self._changes = list(changes)
+        self._changes = list(changes.values())
         self.set(*[0.0] * len(self._changes))
 
     @property
@@ -72,8 +67,9 @@ class Dial:
         """Turn all dials.
 
         Args:
-            *amounts: one for each dial: 0 = the base, exactly; 1 (the others at 0) = the sibling, exactly; beyond 1 the
-                model goes on along the line. What cannot be mixed (integers, flags) is the base's in between.
+            *amounts: one for each of `names`: 0 = the base, exactly; 1 (the others at 0) = the sibling, exactly; beyond
+                1 the model goes on along the line. What cannot be mixed (integers, flags) is the base's in between.
+                The weights are linear in the amounts; the product of two low-rank factors (LoRA) is quadratic.
 
         Raises:
             ConfigError: another number of amounts than of dials, or an amount that is no finite number.
@@ -107,43 +103,3 @@ class Dial:
         start = base.double()
         steps = [amount * (tensor.to(start) - start) for amount, tensor in turned]
         return (start + torch.stack(steps).sum(0)).to(base.dtype)
-
-
-def save_changes(changes: State, base: State, file: Path) -> None:
-    """Write what training changed, with a fingerprint of the base that it belongs to, as safetensors."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in changes.items()}
-    with replacing(file) as temporary:
-        save_file(tensors, temporary, metadata={"base": _fingerprint(base)})
-
-
-def load_changes(file: Path, base: State) -> dict[str, Tensor]:
-    """Read what `save_changes` wrote.
-
-    Args:
-        file: where it lies.
-        base: state of the model that it is to be applied to.
-
-    Raises:
-        RecordError: the file is missing or broken, or belongs to another base.
-    """
-    try:
-        with safe_open(file, framework="pt") as opened:
-            fingerprint = (opened.metadata() or {}).get("base")
-            changes = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError) as error:
-        raise RecordError(
-            f"the changed weights cannot be read ({error})", where=str(file), mend="Write them again."
-        ) from error
-    if fingerprint != _fingerprint(base):
-        raise RecordError(
-            "these weights belong to another base", where=str(file), mend="Load the base they were written with."
-        )
-    return changes
-
-
-def _fingerprint(state: State) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

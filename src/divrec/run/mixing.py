@@ -12,19 +12,16 @@ from torch import Tensor
 from divrec.errors import RecordError
 from divrec.evaluation import AS_RANKED, Evaluated, write_point
 from divrec.evaluation import point_name as reranked_name
-from divrec.models import Dial, changed_weights, save_changes
+from divrec.models import Dial, changed_weights, save_dial
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, rerankers
 from divrec.run.finished import evaluate_splits, open_again
 from divrec.run.identity import commit, recorded
 from divrec.run.siblings import Amounts, FinishedRun, Siblings
 from divrec.schema import MODEL_FOLDER, POINTS_FOLDER, RunRecord
-from divrec.storage import write_json
 from divrec.training import load_weights
 
 logger = logging.getLogger(__name__)
-
-DIAL_FILE = "dial.json"
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,11 @@ def interpolate(siblings: Siblings, amounts: list[Amounts], strategies: DictConf
     fingerprint = siblings.base.record.data["fingerprint"]
     parts = open_again(config, fingerprint, siblings.toward[0].folder)
     base, *others = (_weights(parts, run) for run in siblings.runs)
-    changes = [changed_weights(base, other) for other in others]
+    names = [run.record.name for run in siblings.toward]
+    changes = {name: changed_weights(base, other) for name, other in zip(names, others, strict=True)}
     if dial is not None:
-        _write_dial(dial, siblings, base, changes)
+        save_dial(dial, base, changes, {run.record.name: run.record.identity for run in siblings.runs})
+        logger.info("dials of %s: %s", siblings.base.record.name, dial)
     turned = Dial(parts.model, base, changes)
     for place in dict.fromkeys(each.amounts for each in missing):
         turned.set(*place)
@@ -128,15 +127,3 @@ def _record(siblings: Siblings, delivery: Delivery, evaluated: Evaluated) -> Run
         "code": owner.code | {"commit": commit()},
     }
     return RunRecord(**facts)
-
-
-def _write_dial(folder: Path, siblings: Siblings, base: dict[str, Tensor], changes: list[dict[str, Tensor]]) -> None:
-    dials = []
-    for run, changed in zip(siblings.toward, changes, strict=True):
-        file = f"{run.record.name}.safetensors"
-        save_changes(changed, base, folder / file)
-        dials.append({"name": run.record.name, "identity": run.record.identity, "file": file})
-    origin = siblings.base.record
-    content = {"base": {"name": origin.name, "identity": origin.identity}, "dials": dials}
-    write_json(folder / DIAL_FILE, content)
-    logger.info("dials of %s: %s", origin.name, folder)
