@@ -2,6 +2,8 @@
 
 from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.cross_encoder import CrossEncoder, CrossEncoderRecommender
+from divrec.models.dial import Dial, changed_weights
+from divrec.models.dial_files import load_dial, save_dial
 from divrec.models.encoder import TextEncoder, Whitening, packaged_model
 from divrec.models.item import ItemTower
 from divrec.models.pair_scorer import PairScorer
@@ -14,6 +16,7 @@ __all__ = [
     "AttentionUser",
     "CrossEncoder",
     "CrossEncoderRecommender",
+    "Dial",
     "Frozen",
     "Full",
     "ItemTexts",
@@ -25,5 +28,8 @@ __all__ = [
     "TextEncoder",
     "TwoTower",
     "Whitening",
+    "changed_weights",
+    "load_dial",
     "packaged_model",
+    "save_dial",
 ]

@@ -19,14 +19,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from divrec import __version__
-from divrec.errors import ConfigError, DataError, RecordError
-from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
+from divrec.errors import ConfigError, RecordError
+from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
+from divrec.run.finished import evaluate_splits, open_again
 from divrec.run.hardware import check_hardware
-from divrec.run.identity import commit, identity, recorded, refuse_another
+from divrec.run.identity import commit, finished, identity, recorded, refuse_another
 from divrec.schema import (
     BASE,
     BASELINE,
@@ -36,7 +37,6 @@ from divrec.schema import (
     RECORD_FILE,
     TEST,
     TRAINED,
-    VALIDATION,
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
@@ -92,13 +92,13 @@ def train(config: DictConfig) -> None:
         if not trained.fitted.leads:
             return
         save_weights(parts.model, folder / MODEL_FOLDER)
-        results = _evaluate(parts, strategies)
+        results = evaluate_splits(parts, strategies)
         record = _record(config, parts, own, trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
         checkpoint.discard()
-        log_final(loggers, record.metrics, trained.fitted.steps)
+        log_final(loggers, record, folder)
     names = [f"{name}@{config.k}" for name in ("ndcg", "coverage", "gini")]
     logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
 
@@ -114,11 +114,7 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
         RecordError: if there is no finished run.
         DataError: if its dataset has changed since.
     """
-    found = recorded(folder)
-    if found is None:
-        raise RecordError(
-            "holds no finished run", where="run", got=str(folder), mend="Give the folder of a run with a record.json."
-        )
+    found = finished(folder, "run")
     config = OmegaConf.create(found["config"])
     config.rerank = strategies
     missing = [
@@ -126,18 +122,10 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
     ]
     if not missing:
         return
-    data = open_data(config)
-    if data.manifest["fingerprint"] != found["data"]["fingerprint"]:
-        raise DataError(
-            "the data has changed since this run was trained",
-            where=str(folder),
-            got=data.manifest["fingerprint"],
-            mend="Train it again.",
-        )
-    parts = assemble(config, data)
+    parts = open_again(config, found["data"]["fingerprint"], folder)
     load_weights(parts.model, folder / MODEL_FOLDER)
     record = RunRecord(**found)
-    _write_derived(folder, record, _evaluate(parts, missing), missing)
+    _write_derived(folder, record, evaluate_splits(parts, missing), missing)
     logger.info("added %s", ", ".join(point_name(each) for each in missing))
 
 
@@ -218,11 +206,6 @@ def build_module(config: DictConfig, parts: Parts, terms: TradeoffObjective) -> 
 def _show_bar() -> bool:
     """A bar needs a terminal of its own; the runs of a sweep share one and log lines instead."""
     return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
-
-
-def _evaluate(parts: Parts, strategies: list[Reranker]) -> dict[str, Evaluated]:
-    splits = {VALIDATION: parts.data.val_dataloader(), TEST: parts.data.test_dataloader()}
-    return evaluate(parts.model, splits, parts.catalogue, parts.item_ids, parts.protocol, strategies)
 
 
 def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evaluated: Evaluated) -> RunRecord:
