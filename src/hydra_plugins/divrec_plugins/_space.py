@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from divrec.errors import ConfigError
 from hydra_plugins.divrec_plugins._plan import Job
@@ -69,7 +69,8 @@ def _distribution(where: str, entry: object) -> BaseDistribution:
         return CategoricalDistribution(choices(entry))
     if not isinstance(entry, Mapping) or not {"low", "high"} <= set(entry) <= _RANGE:
         raise ConfigError("is neither choices nor a range", where=where, got=entry, mend=_FORM)
-    low, high, log, step = (entry.get(key) for key in ("low", "high", "log", "step"))
+    bounds: dict[str, Any] = {**dict.fromkeys(_RANGE), **entry}
+    low, high, log, step = bounds["low"], bounds["high"], bounds["log"], bounds["step"]
     try:
         if isinstance(low, int) and isinstance(high, int):
             return IntDistribution(low, high, log=bool(log), step=step or 1)
@@ -78,7 +79,7 @@ def _distribution(where: str, entry: object) -> BaseDistribution:
         raise ConfigError(f"is no range: {error}", where=where, got=dict(entry), mend=_FORM) from error
 
 
-def _is_list(entry: object) -> bool:
+def _is_list(entry: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(entry, Iterable) and not isinstance(entry, str | Mapping)
 
 

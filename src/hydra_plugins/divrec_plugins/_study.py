@@ -177,9 +177,14 @@ def _open(file: Path, search: Search) -> Study:
         raise ConfigError(
             "a search needs optuna", where="hydra/sweeper=search", mend="Install it: pip install 'divrec[search]'."
         ) from error
+    from optuna.study import StudyDirection
+
     optuna.logging.set_verbosity(logging.WARNING)
     study = optuna.create_study(
-        storage=f"sqlite:///{file}", study_name=_NAME, directions=search.directions, load_if_exists=True
+        storage=f"sqlite:///{file}",
+        study_name=_NAME,
+        directions=[StudyDirection[name.upper()] for name in search.directions],
+        load_if_exists=True,
     )
     known = study.user_attrs.get("metrics", search.metrics)
     if known != search.metrics or [direction.name.lower() for direction in study.directions] != search.directions:
