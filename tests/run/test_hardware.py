@@ -54,6 +54,7 @@ def test_several_devices_in_a_multirun_are_refused_with_what_to_do(overrides):
         ("trainer.accumulate_grad_batches=1.5", r"trainer\.accumulate_grad_batches"),
         ("trainer.gradient_clip_val=0", r"trainer\.gradient_clip_val"),
         ("trainer.gradient_clip_val=-1", r"trainer\.gradient_clip_val"),
+        ("trainer.strategy=fsdp", r"trainer\.strategy: .*pieces.*trainer=ddp"),
         ("compile=maybe", r"compile: must be true or false"),
     ],
 )

@@ -74,6 +74,12 @@ def test_every_part_of_a_step_has_its_time_and_the_weights_move(make_module, dat
     assert not any(part._forward_hooks for part in found.module.modules()), "it leaves no hook behind"
 
 
+def test_a_compiled_model_is_timed_from_outside(make_module, data):
+    phases = profiler(make_module, data).phases(steps=2, warmup=1, inside_model=False)
+    assert "model, masks and the rest" in phases
+    assert not any(phase.startswith("model:") for phase in phases)
+
+
 def test_the_dearest_operators_come_first(make_module, data):
     operators = profiler(make_module, data).operators(steps=2, count=4)
     assert len(operators) == 4

@@ -38,7 +38,13 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
             "trainer.devices=1.",
         )
     if _shards(trainer):
-        _check_sharding(config)
+        raise ConfigError(
+            "models that lie in pieces on several devices are not supported: gradient norms are measured, and weights "
+            "kept, on whole ones",
+            where="trainer.strategy",
+            got=OmegaConf.to_container(trainer).get("strategy"),  # type: ignore[union-attr]
+            mend="Use trainer=ddp, or a tuning that trains less of the language model.",
+        )
 
 
 def _check_precision(trainer: DictConfig) -> None:
@@ -49,24 +55,6 @@ def _check_precision(trainer: DictConfig) -> None:
     if trainer.precision == _ON_GPU and not _on_gpu(trainer):
         raise ConfigError(
             "half floats need a GPU", where="trainer.precision", got=_ON_GPU, mend="Use bf16-mixed or 32-true."
-        )
-
-
-def _check_sharding(config: DictConfig) -> None:
-    if not _on_gpu(config.trainer):
-        raise ConfigError(
-            "sharding a model needs GPUs",
-            where="trainer",
-            got="fsdp",
-            mend="Use trainer=ddp for several processes on CPUs, or trainer=default.",
-        )
-    check_number("trainer.devices", config.trainer.devices, least=1, whole=True)
-    if config.beta > 0 and config.beta_scale == "gradient":
-        raise ConfigError(
-            "gradient norms cannot be measured on a sharded model",
-            where="beta_scale",
-            got="gradient",
-            mend="Set beta_scale=raw, and multiply beta by the ratio that the record of a run without sharding states.",
         )
 
 
