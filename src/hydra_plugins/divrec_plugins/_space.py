@@ -60,7 +60,7 @@ def choices(values: Sequence[Any]) -> list[str | int | float | bool]:
     return [f"[{','.join(map(str, value))}]" if _is_list(value) else value for value in values]
 
 
-def _distribution(where: str, entry: object) -> BaseDistribution:
+def _distribution(where: str, entry: Any) -> BaseDistribution:  # noqa: ANN401 - as configured
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if _is_list(entry):
@@ -69,8 +69,7 @@ def _distribution(where: str, entry: object) -> BaseDistribution:
         return CategoricalDistribution(choices(entry))
     if not isinstance(entry, Mapping) or not {"low", "high"} <= set(entry) <= _RANGE:
         raise ConfigError("is neither choices nor a range", where=where, got=entry, mend=_FORM)
-    bounds: dict[str, Any] = {**dict.fromkeys(_RANGE), **entry}
-    low, high, log, step = bounds["low"], bounds["high"], bounds["log"], bounds["step"]
+    low, high, log, step = entry["low"], entry["high"], entry.get("log"), entry.get("step")
     try:
         if isinstance(low, int) and isinstance(high, int):
             return IntDistribution(low, high, log=bool(log), step=step or 1)

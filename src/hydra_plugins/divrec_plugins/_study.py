@@ -180,11 +180,9 @@ def _open(file: Path, search: Search) -> Study:
     from optuna.study import StudyDirection
 
     optuna.logging.set_verbosity(logging.WARNING)
+    directions = [optuna.study.StudyDirection[direction.upper()] for direction in search.directions]
     study = optuna.create_study(
-        storage=f"sqlite:///{file}",
-        study_name=_NAME,
-        directions=[StudyDirection[name.upper()] for name in search.directions],
-        load_if_exists=True,
+        storage=f"sqlite:///{file}", study_name=_NAME, directions=directions, load_if_exists=True
     )
     known = study.user_attrs.get("metrics", search.metrics)
     if known != search.metrics or [direction.name.lower() for direction in study.directions] != search.directions:

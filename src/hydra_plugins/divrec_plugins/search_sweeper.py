@@ -52,8 +52,8 @@ class SearchSweeper(BasicSweeper):
         from_base: bool = True,
     ) -> None:
         super().__init__(None)
-        plain: Any = OmegaConf.to_container(space) if OmegaConf.is_config(space) else space
-        self.space: dict[str, Any] = dict(plain)
+        plain_space: Any = OmegaConf.to_container(space) if OmegaConf.is_config(space) else dict(space)
+        self.space: dict[str, Any] = plain_space
         self.search = search
         self.recipe = Recipe(texts(base), texts(point), texts(control), tuple(baselines), from_base)
 
