@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models.conftest import DECODERS, FAMILIES, save_tiny
 
 from divrec.errors import ConfigError
 from divrec.models import Runtime, TextEncoder
 from divrec.models.encoder.pooling import pool_states
+from models.conftest import DECODERS, FAMILIES, save_tiny
 
 TEXTS = ["red apple", "green", "soft bread and more blue milk", "hard plum", "", "blue"]
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from divrec.batch import ModelOutput
 from divrec.errors import ConfigError
-from divrec.objectives import CrossEntropy, ExposureGini, Simpson, SoftTopK, TradeoffObjective
+from divrec.objectives import CrossEntropy, ExposureGini, SampledCrossEntropy, Simpson, SoftTopK, TradeoffObjective
 
 ITEMS = 60
 
@@ -16,8 +16,12 @@ class Table(nn.Module):
         super().__init__()
         self.scores = nn.Parameter(torch.randn(8, ITEMS, generator=torch.Generator().manual_seed(5)))
 
-    def forward(self, batch):
-        return ModelOutput(self.scores[batch.query_rows_Q])
+    def forward(self, batch, request=None):
+        scores = self.scores[batch.query_rows_Q]
+        if request is None:
+            return ModelOutput(scores)
+        leading = scores if request.leading else scores.new_empty(0, 0)
+        return ModelOutput(leading, candidate_scores_QC=scores[:, request.candidates_C])
 
 
 def objective(catalogue, beta, names=("simpson",), scale="raw"):
@@ -107,3 +111,31 @@ def test_a_regularizer_without_gradient_is_refused_at_calibration(catalogue, mak
 def test_dials_that_make_no_sense_are_refused(beta, scale, names, text, catalogue):
     with pytest.raises(ConfigError, match=text):
         objective(catalogue, beta, names, scale)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_everything(catalogue, beta, make_batch):
+    batch, model, found = make_batch(), Table(), []
+    for size in (None, ITEMS):
+        terms = TradeoffObjective(
+            SampledCrossEntropy(30),
+            {"simpson": Simpson(catalogue)},
+            SoftTopK(5, top=30),
+            beta,
+            "raw",
+            catalogue_size=size,
+        ).step(model, batch)
+        found.append((terms["total"], gradient_of(terms, model)))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_beta_zero_leaves_a_sampled_task_alone_bit_for_bit(catalogue, make_batch):
+    batch, model, found = make_batch(), Table(), []
+    for regularizers in ({}, {"simpson": Simpson(catalogue)}):
+        terms = TradeoffObjective(
+            SampledCrossEntropy(30), regularizers, SoftTopK(5, top=30), 0.0, catalogue_size=ITEMS
+        ).step(model, batch)
+        found.append((terms["total"], gradient_of(terms, model)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])

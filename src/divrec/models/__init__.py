@@ -2,7 +2,8 @@
 
 from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.encoder import Runtime, TextEncoder, Whitening, packaged_model
-from divrec.models.recommender import ItemTower, Recommender
+from divrec.models.item import ItemTower
+from divrec.models.recommender import Recommender
 from divrec.models.text_table import TableSettings, TextTable
 from divrec.models.tuning import Adapter, Frozen, Full, Ia3, Lora, Prefix, TopLayers
 from divrec.models.user import AttentionUser, MeanUser

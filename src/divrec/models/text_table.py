@@ -26,8 +26,8 @@ class TableSettings:
     Attributes:
         refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
             a number n = every n steps; `live` = no table, every vector is computed in every step: exact and slowest.
-        live_texts: at most this many texts carry gradient in a step, a seeded choice where more are asked for; None
-            = all of them.
+        live_texts: at most this many texts carry gradient in a step: of the live ones the first, for they come in
+            order of importance; a seeded choice where all texts are asked for. None = no limit.
         chunk: texts that pass through the model at once. With several chunks activations are recomputed in the
             backward pass, so memory does not grow with the number of texts.
         seed: of the choice.
@@ -55,7 +55,7 @@ class TextTable(nn.Module):
     """Whitened vectors of the distinct texts, with gradient into the language model for the live ones.
 
     Args:
-        reader: text numbers (R,) -> pooled vectors (R, D); has `lengths_T`, and `plm`, the language model.
+        reader: text numbers (R,) -> pooled vectors (R, D); has `lengths` (T,), and `plm`, the language model.
         whitening: fixed.
         vectors_TW: the untrained model's whitened vectors.
         settings: how the table stays up to date.
@@ -104,14 +104,15 @@ class TextTable(nn.Module):
 
         Args:
             texts_R: numbers of the texts asked for; None = all.
-            live_R: numbers of the texts that should carry gradient; None = all that are asked for.
+            live_R: numbers of the texts that should carry gradient, in order of importance; repeats do no harm; None =
+                all that are asked for.
         """
         self._keep_up()
         everything_T = torch.arange(len(self.table_TW), device=self.table_TW.device)
         asked_R = everything_T if texts_R is None else texts_R
         if not torch.is_grad_enabled():
             return self.table_TW[asked_R]
-        chosen = self._choose(asked_R if live_R is None else live_R[torch.isin(live_R, asked_R)])
+        chosen = self._choose(asked_R, live_R)
         is_live_R = torch.isin(asked_R, chosen)
         vectors_RW = self._resting(asked_R, is_live_R)
         if len(chosen) == 0:
@@ -149,15 +150,17 @@ class TextTable(nn.Module):
         if self._fresh_at != self._versions():
             self.refresh()
 
-    def _choose(self, live_R: Tensor) -> Tensor:
-        """The distinct live texts; where they are too many, a choice by seed and step."""
-        distinct_L = live_R.unique()
+    def _choose(self, asked_R: Tensor, live_R: Tensor | None) -> Tensor:
+        """The distinct texts that carry gradient in this step."""
         most = self.settings.live_texts
-        if most is None or len(distinct_L) <= most:
-            return distinct_L
+        if live_R is not None:
+            return _in_order_of_appearance(live_R[torch.isin(live_R, asked_R)])[:most]
+        asked = asked_R.unique()
+        if most is None or len(asked) <= most:
+            return asked
         # No generator that runs along: the step is all that a resumed training has to bring back.
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self._steps)
-        return distinct_L[torch.randperm(len(distinct_L), generator=generator)[:most].to(distinct_L.device)]
+        return asked[torch.randperm(len(asked), generator=generator)[:most].to(asked.device)]
 
     @torch.no_grad()
     def _resting(self, asked_R: Tensor, is_live_R: Tensor) -> Tensor:
@@ -178,7 +181,7 @@ class TextTable(nn.Module):
         return vectors_RW
 
     def _encode(self, texts_R: Tensor) -> Tensor:
-        order = self.reader.lengths_T[texts_R].argsort()
+        order = self.reader.lengths[texts_R].argsort()
         chunks = texts_R[order].split(self.settings.chunk)
         recompute = torch.is_grad_enabled() and len(chunks) > 1
         parts = [
@@ -189,3 +192,11 @@ class TextTable(nn.Module):
     def _versions(self) -> tuple[int, ...]:
         """Counts the changes of each trained weight: an optimizer's step and a loaded state are seen by it."""
         return tuple(parameter._version for parameter in self.reader.parameters() if parameter.requires_grad)
+
+
+def _in_order_of_appearance(numbers_R: Tensor) -> Tensor:
+    distinct, inverse_R = numbers_R.unique(return_inverse=True)
+    first = torch.full_like(distinct, len(numbers_R)).scatter_reduce(
+        0, inverse_R, torch.arange(len(numbers_R), device=numbers_R.device), "amin"
+    )
+    return distinct[first.argsort()]

@@ -2,12 +2,20 @@
 
 from divrec.objectives.diversity import BetaDivergence, ExposureGini, GiniOverlap, Regularizer, Simpson
 from divrec.objectives.relaxation import Midpoint, Softmax, SoftTopK
-from divrec.objectives.task import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from divrec.objectives.task import (
+    BayesianPersonalizedRanking,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    MeanSquaredError,
+    SampledCrossEntropy,
+    TaskLoss,
+)
 from divrec.objectives.tradeoff import TASK, TOTAL, TradeoffObjective, check_dials
 
 __all__ = [
     "TASK",
     "TOTAL",
+    "BayesianPersonalizedRanking",
     "BetaDivergence",
     "BinaryCrossEntropy",
     "CrossEntropy",
@@ -16,9 +24,11 @@ __all__ = [
     "MeanSquaredError",
     "Midpoint",
     "Regularizer",
+    "SampledCrossEntropy",
     "Simpson",
     "SoftTopK",
     "Softmax",
+    "TaskLoss",
     "TradeoffObjective",
     "check_dials",
 ]

@@ -5,15 +5,17 @@ Shapes: B users (leading queries), Q queries, N items.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from divrec.batch import Batch, ModelOutput, SoftSlate
+from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
+from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
 _SILENT = 1e-6  # a gradient that is smaller than this share of the task's is rounding
@@ -26,13 +28,15 @@ class TradeoffObjective(nn.Module):
     the same bit for bit, and a NaN in a regularizer cannot reach them.
 
     Args:
-        task: (scores_QN, batch) -> scalar loss L.
+        task: (scores, batch) -> scalar loss L.
         regularizers: by name; each (soft slate, batch) -> scalar penalty R.
         relaxation: masked scores_BN -> soft slate.
         beta: 0 = the task alone; larger trades accuracy for diversity.
         beta_scale: `gradient` multiplies each R by |g_L| / |g_R|, measured once at the start of training (`calibrate`),
             so that beta = 1 lets R pull as hard as L; `raw` adds beta * R as it is.
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
+        catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
+            scored; None = every item is.
 
     Raises:
         ConfigError: for a negative beta, an unknown scale, or beta > 0 without a regularizer.
@@ -40,15 +44,17 @@ class TradeoffObjective(nn.Module):
 
     def __init__(
         self,
-        task: nn.Module,
+        task: TaskLoss,
         regularizers: Mapping[str, Regularizer],
         relaxation: Callable[[Tensor], SoftSlate],
         beta: float = 0.0,
         beta_scale: Literal["gradient", "raw"] = "gradient",
         exclude_seen: bool = True,
+        catalogue_size: int | None = None,
     ) -> None:
         super().__init__()
         check_dials(beta, beta_scale, regularizers)
+        self.catalogue_size = catalogue_size
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
@@ -66,15 +72,37 @@ class TradeoffObjective(nn.Module):
         """Whether `calibrate` has to run before the first step."""
         return self.beta > 0 and self.beta_scale == "gradient"
 
-    def forward(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
+    def step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Ask a model (Batch[, Request] -> ModelOutput) for what the terms need, and compute them; see `forward`."""
+        if self.catalogue_size is None:
+            return self(model(batch), batch)
+        batch = self.task.with_negatives(batch, self.catalogue_size)
+        if batch.negatives_QC is None:
+            return self(model(batch), batch)
+        candidates_C = torch.unique(torch.cat([batch.target_items_P, batch.negatives_QC.flatten()]))
+        request = Request(candidates_C, leading=self.beta > 0)
+        return self(model(batch, request), batch, request)
+
+    def forward(self, output: ModelOutput, batch: Batch, request: Request | None = None) -> dict[str, Tensor]:
         """All terms of the loss.
 
+        Args:
+            output: of the model.
+            batch: what it was asked about.
+            request: what it was asked to score; None = every item for every query.
+
         Returns:
-            `task`, `diversity/NAME` for each regularizer (unscaled), and `total`, the one to differentiate.
+            `task`, `diversity/NAME` for each regularizer (unscaled; left out where the leading queries have not been
+            scored on every item), and `total`, the one to differentiate.
         """
-        scores_QN = self._servable(output.scores_QN, batch)
-        terms = {TASK: self.task(scores_QN, batch)}
-        if not self.regularizers:
+        scores_QN = self._servable(output.scores_QN, batch.seen_QS)
+        if request is None:
+            terms = {TASK: self.task(scores_QN, batch)}
+        else:
+            assert output.candidate_scores_QC is not None
+            local = _among(batch, request.candidates_C)
+            terms = {TASK: self.task(self._servable(output.candidate_scores_QC, local.seen_QS), local)}
+        if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
             slate = self.relaxation(scores_QN[: batch.users_B.shape[0]])
@@ -104,10 +132,10 @@ class TradeoffObjective(nn.Module):
         batches = list(batches)
         with torch.no_grad():
             for batch in batches:
-                self(model(batch), batch)
+                self.step(model, batch)
         squared = {name: 0.0 for name in (TASK, *self.regularizers)}
         for batch in batches:
-            terms = self(model(batch), batch)
+            terms = self.step(model, batch)
             for name in squared:
                 term = terms[name if name == TASK else f"diversity/{name}"]
                 squared[name] += _squared_norm(term, parameters)
@@ -121,12 +149,12 @@ class TradeoffObjective(nn.Module):
             self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
         return self.ratio_by_name
 
-    def _servable(self, scores_QN: Tensor, batch: Batch) -> Tensor:
+    def _servable(self, scores_QN: Tensor, seen_QS: Tensor) -> Tensor:
         if not self.exclude_seen:
             return scores_QN
         queries, size = scores_QN.shape
         seen_QN = torch.zeros(queries, size + 1, dtype=torch.bool, device=scores_QN.device)
-        return scores_QN.masked_fill(seen_QN.scatter_(1, batch.seen_QS, True)[:, :size], -torch.inf)
+        return scores_QN.masked_fill(seen_QN.scatter_(1, seen_QS[:queries], True)[:, :size], -torch.inf)
 
 
 def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> None:
@@ -145,6 +173,20 @@ def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> No
             got=beta,
             mend="Add diversity=gini (or another of conf/diversity), or set beta=0.",
         )
+
+
+def _among(batch: Batch, candidates_C: Tensor) -> Batch:
+    """The batch with items as places among the candidates; seen items that are none of them turn into padding."""
+    size = candidates_C.shape[0]
+    seen_QS = torch.searchsorted(candidates_C, batch.seen_QS.contiguous())
+    is_candidate_QS = candidates_C[seen_QS.clamp(max=size - 1)] == batch.seen_QS
+    assert batch.negatives_QC is not None
+    return dataclasses.replace(
+        batch,
+        seen_QS=seen_QS.masked_fill(~is_candidate_QS, size),
+        target_items_P=torch.searchsorted(candidates_C, batch.target_items_P),
+        negatives_QC=torch.searchsorted(candidates_C, batch.negatives_QC.contiguous()),
+    )
 
 
 def _squared_norm(term: Tensor, parameters: Sequence[Tensor]) -> float:

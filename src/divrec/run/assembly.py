@@ -90,7 +90,13 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
         name: call(build(node), f"diversity.{name}", catalogue=catalogue) for name, node in config.diversity.items()
     }
     return TradeoffObjective(
-        build(config.task), regularizers, build(config.relaxation), config.beta, config.beta_scale, config.exclude_seen
+        build(config.task),
+        regularizers,
+        build(config.relaxation),
+        config.beta,
+        config.beta_scale,
+        config.exclude_seen,
+        catalogue.size,
     )
 
 

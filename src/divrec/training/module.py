@@ -66,7 +66,7 @@ class RecommenderModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, step: int) -> Tensor:
         """The total loss; every term is logged under its name."""
-        terms = self.objective(self.model(batch), batch)
+        terms = self.objective.step(self.model, batch)
         size = batch.users_B.shape[0]
         self.log_dict({f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=size)
         return terms[TOTAL]

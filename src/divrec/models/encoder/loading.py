@@ -1,4 +1,4 @@
-"""Loading a language model of any family and its tokenizer: encoders, decoders, the encoder side of encoder-decoders."""
+"""Loading a language model of any family and its tokenizer: encoders, decoders, the encoder side of T5 and its like."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from divrec.models.encoder import distinct, text_vectors
 from divrec.models.text_table import TableSettings
 from divrec.models.tuning.adapter import Adapter
-from divrec.models.tuning.frozen import Frozen
+from divrec.models.tuning.frozen import FixedVectors, Frozen
 from divrec.models.tuning.full import Full
 from divrec.models.tuning.ia3 import Ia3
 from divrec.models.tuning.lora import Lora
@@ -13,6 +13,7 @@ from divrec.models.tuning.top_layers import TopLayers
 
 __all__ = [
     "Adapter",
+    "FixedVectors",
     "Frozen",
     "Full",
     "Ia3",

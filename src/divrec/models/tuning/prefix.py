@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from divrec.errors import ConfigError, check_number
+from divrec.errors import check_number
 from divrec.models.text_table import TableSettings
 from divrec.models.tuning.trained import TrainedTuning
 

@@ -29,8 +29,8 @@ class WholeModel(nn.Module):
         self.plm, self.ids, self.pooling = plm, ids, pooling
 
     @property
-    def lengths_T(self) -> Tensor:
-        """Tokens of each text."""
+    def lengths(self) -> Tensor:
+        """Tokens of each text, (T,)."""
         return self.ids.lengths_T
 
     def forward(self, texts_R: Tensor) -> Tensor:
@@ -55,8 +55,8 @@ class TopOfModel(nn.Module):
         self._given: Any = (given,)  # owned by plm
 
     @property
-    def lengths_T(self) -> Tensor:
-        """Tokens of each text."""
+    def lengths(self) -> Tensor:
+        """Tokens of each text, (T,)."""
         return self.states.lengths_T
 
     def forward(self, texts_R: Tensor) -> Tensor:
