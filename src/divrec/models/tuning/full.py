@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from divrec.models.text_table import TableSettings
 from divrec.models.tuning.trained import TrainedTuning
 
 
@@ -12,8 +13,10 @@ class Full(TrainedTuning):
 
     Args:
         table: how the vectors of the texts that carry no gradient stay up to date.
-        cached_below_top: see `TrainedTuning`.
     """
+
+    def __init__(self, table: TableSettings | None = None) -> None:
+        super().__init__(table)
 
     def adapt(self, model: nn.Module) -> nn.Module:
         """Train everything."""

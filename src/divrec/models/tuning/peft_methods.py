@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -25,7 +26,9 @@ def inject(config: PeftConfig, model: nn.Module) -> nn.Module:
     from peft import inject_adapter_in_model
 
     try:
-        return inject_adapter_in_model(config, model)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "fan_in_fan_out")  # GPT-2's transposed weights: peft adapts by itself
+            return inject_adapter_in_model(config, model)
     except ValueError as error:
         raise ConfigError(
             f"does not fit this language model ({str(error).splitlines()[0]})",
