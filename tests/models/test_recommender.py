@@ -6,7 +6,16 @@ import torch
 
 from divrec.batch import Request
 from divrec.errors import ConfigError
-from divrec.models import AttentionUser, Frozen, Full, ItemTexts, MeanUser, TextEncoder, TwoTower
+from divrec.models import (
+    AttentionUser,
+    Frozen,
+    Full,
+    ItemTexts,
+    MeanUser,
+    TableSettings,
+    TextEncoder,
+    TwoTower,
+)
 
 WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
@@ -14,6 +23,7 @@ TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
 
 COUNTS = torch.arange(60)
 ATTENTION = partial(AttentionUser, dropout=0.0, output_gain=1.0)
+EXACT = TableSettings(refresh="live", live_texts=None, chunk=4)
 LAST = partial(AttentionUser, dropout=0.0, output_gain=1.0, pooling="last")
 
 
@@ -68,7 +78,7 @@ def test_padding_changes_nothing(tiny_plm, tmp_path, make_batch):
 
 
 def test_full_tuning_sends_gradient_into_every_layer_of_the_language_model(tiny_plm, tmp_path, make_batch):
-    model = build(tiny_plm, tmp_path, Full(chunk=4))
+    model = build(tiny_plm, tmp_path, Full(EXACT))
     model(make_batch()).scores_QN.square().sum().backward()
     plm = model.item_tower.text_tower.plm
     silent = [
@@ -81,7 +91,7 @@ def test_full_tuning_sends_gradient_into_every_layer_of_the_language_model(tiny_
 
 
 def test_full_tuning_starts_where_the_frozen_vectors_are(tiny_plm, tmp_path):
-    model = build(tiny_plm, tmp_path, Full(chunk=4)).eval()
+    model = build(tiny_plm, tmp_path, Full(EXACT)).eval()
     frozen = build(tiny_plm, tmp_path, Frozen())
     with torch.no_grad():
         assert torch.allclose(model.item_tower.text_tower(), frozen.item_tower.text_tower(), atol=1e-4)

@@ -4,14 +4,16 @@ from divrec.models.build import ItemTexts, TwoTower
 from divrec.models.cross_encoder import CrossEncoder, CrossEncoderRecommender
 from divrec.models.dial import Dial, changed_weights
 from divrec.models.dial_files import load_dial, save_dial
-from divrec.models.encoder import TextEncoder, Whitening, packaged_model
+from divrec.models.encoder import Runtime, TextEncoder, Whitening, packaged_model
 from divrec.models.item import ItemTower
 from divrec.models.pair_scorer import PairScorer
 from divrec.models.recommender import Recommender
-from divrec.models.tuning import Frozen, Full
+from divrec.models.text_table import TableSettings, TextTable
+from divrec.models.tuning import Adapter, Frozen, Full, Ia3, Lora, Prefix, TopLayers
 from divrec.models.user import AttentionProfileUser, AttentionUser, MeanUser, ProfileUser
 
 __all__ = [
+    "Adapter",
     "AttentionProfileUser",
     "AttentionUser",
     "CrossEncoder",
@@ -19,13 +21,20 @@ __all__ = [
     "Dial",
     "Frozen",
     "Full",
+    "Ia3",
     "ItemTexts",
     "ItemTower",
+    "Lora",
     "MeanUser",
     "PairScorer",
+    "Prefix",
     "ProfileUser",
     "Recommender",
+    "Runtime",
+    "TableSettings",
     "TextEncoder",
+    "TextTable",
+    "TopLayers",
     "TwoTower",
     "Whitening",
     "changed_weights",

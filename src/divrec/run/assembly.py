@@ -69,6 +69,7 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     recipe: Any = build(config.model)  # first: a mistake in it should not wait for the encoder
     table = data.catalogue
     encoder: TextEncoder = build(config.encoder)
+    encoder.cache = Path(config.paths.embeddings)
     texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
     catalogue = _catalogue(data, texts)
     if data.needs_vectors:
@@ -180,5 +181,6 @@ def _profile_vectors(config: DictConfig, data: BehaviorDataModule, texts: ItemTe
     if data.profiles is None or data.user_profiles is None:
         return None
     reader: TextEncoder = build(config.encoder, max_tokens=data.profiles.text.max_tokens)
+    reader.cache = Path(config.paths.embeddings)
     told_PW = texts.whitening(reader.encode_cached(data.user_profiles.texts[1:], Path(config.paths.embeddings)))
     return torch.cat([torch.zeros_like(told_PW[:1]), told_PW])

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from divrec.errors import check_number
 from divrec.storage import replacing
+from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class TrainingCheckpoint(Callback):
             "step": trainer.global_step,
             "seconds": self.seconds_before + time.perf_counter() - self._started,
             "generators": {name: _of_all_processes(state, trainer) for name, state in _states(pl_module).items()},
+            "tables": {name: table.snapshot() for name, table in text_tables(pl_module).items()},
         }
 
     def on_load_checkpoint(
@@ -116,6 +118,8 @@ class TrainingCheckpoint(Callback):
         """Remember it until the training starts."""
         known = checkpoint[_KEY]
         self.seconds_before, self._states = known["seconds"], known["generators"]
+        for name, table in text_tables(pl_module).items():
+            table.restore(known["tables"][name])
 
     def discard(self) -> None:
         """Forget the state: the run is finished."""

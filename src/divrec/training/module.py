@@ -20,6 +20,7 @@ from divrec.objectives import TOTAL, TradeoffObjective
 from divrec.ranking import deliver, rank
 from divrec.training.candidate_auc import CandidateAUC
 from divrec.training.schedule import Schedule
+from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class RecommenderModule(pl.LightningModule):
         logger.info("|g_task| / |g_diversity|: %s", ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items()))
         for pl_logger in self.loggers:
             pl_logger.log_metrics({f"ratio/{name}": ratio for name, ratio in ratios.items()}, step=0)
+
+    def on_train_epoch_start(self) -> None:
+        """Tell the tables of text vectors, some of which are computed anew at each epoch."""
+        for table in text_tables(self.model).values():
+            table.start_epoch()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the gradient ratios that were measured when the training began."""
