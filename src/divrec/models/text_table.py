@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder import Whitening
+from divrec.models.encoder.packed import packed_linears
 
 POLICIES = ("never", "epoch", "live")
 
@@ -176,7 +177,8 @@ class TextTable(nn.Module):
         """Without dropout."""
         mode = self.reader.training
         self.reader.eval()
-        vectors_RW = self._encode(texts_R)
+        with packed_linears(self.reader):
+            vectors_RW = self._encode(texts_R)
         self.reader.train(mode)
         return vectors_RW
 

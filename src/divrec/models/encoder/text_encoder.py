@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder.loading import Runtime, Source, has_terminal, load_model
+from divrec.models.encoder.packed import packed_linears
 from divrec.models.encoder.pooling import check_pooling, is_decoder, natural_pooling, pool
 from divrec.models.encoder.tokens import padded, token_ids, with_positions
 from divrec.storage import replacing
@@ -66,6 +67,7 @@ class TextEncoder:
         self.cache: Path | None = None
         self._pooling = pooling
         self._loaded: tuple[Any, PreTrainedTokenizerBase] | None = None
+        self._int8: Callable[[dict[str, Tensor]], Tensor] | None = None
 
     @property
     def source(self) -> Source:
@@ -119,8 +121,9 @@ class TextEncoder:
         chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         vectors_TD = torch.zeros(len(rows), model.config.hidden_size)
         vectors = self._vectors()
-        for chunk in track(chunks, description=f"Encoding {len(texts):,} texts", disable=not has_terminal()):
-            vectors_TD[chunk] = vectors(self._batch([rows[index] for index in chunk])).float()
+        with packed_linears(model):
+            for chunk in track(chunks, description=f"Encoding {len(texts):,} texts", disable=not has_terminal()):
+                vectors_TD[chunk] = vectors(self._batch([rows[index] for index in chunk])).float()
         return vectors_TD
 
     def encode_cached(self, texts: Sequence[str], folder: Path) -> Tensor:
@@ -151,12 +154,15 @@ class TextEncoder:
         tokens = padded(rows, int(tokenizer.pad_token_id), "left" if left else "right")
         return with_positions(tokens) if left and is_decoder(model.config) else tokens
 
-    def _vectors(self) -> Any:  # noqa: ANN401 - a function of a batch
+    def _vectors(self) -> Callable[[dict[str, Tensor]], Tensor]:
+        """A function from a batch of tokens to pooled vectors."""
         model, _ = self.load()
         pooling = self.pooling
         if self.runtime.backend == "torch":
             model.eval()
             return lambda tokens: pool(model, tokens, pooling)
-        from divrec.models.encoder.onnx_int8 import quantized
+        if self._int8 is None:
+            from divrec.models.encoder.onnx_int8 import quantized
 
-        return quantized(model, pooling)
+            self._int8 = quantized(model, pooling)
+        return self._int8

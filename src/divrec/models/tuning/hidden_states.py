@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from divrec.models.encoder import TextEncoder
+from divrec.models.encoder.packed import packed_linears
 from divrec.models.tuning.layers import layer_stack
 from divrec.models.tuning.ragged import Ragged
 from divrec.storage import replacing
@@ -50,12 +51,13 @@ def _compute(encoder: TextEncoder, model: nn.Module, ids: Ragged, first: int) ->
     parts: dict[int, Tensor] = {}
     model.eval()
     try:
-        for texts_R in ids.lengths_T.argsort().split(encoder.batch_size):
-            ids_RW, mask_RW = ids(texts_R)
-            captured.clear()
-            model(input_ids=ids_RW, attention_mask=mask_RW)
-            for text, states_WD, mask_W in zip(texts_R.tolist(), captured[0], mask_RW, strict=True):
-                parts[text] = states_WD[mask_W.bool()]
+        with packed_linears(model):
+            for texts_R in ids.lengths_T.argsort().split(encoder.batch_size):
+                ids_RW, mask_RW = ids(texts_R)
+                captured.clear()
+                model(input_ids=ids_RW, attention_mask=mask_RW)
+                for text, states_WD, mask_W in zip(texts_R.tolist(), captured[0], mask_RW, strict=True):
+                    parts[text] = states_WD[mask_W.bool()]
     finally:
         handle.remove()
     return _halved(torch.cat([parts[text] for text in range(len(parts))]))
