@@ -64,6 +64,7 @@ class TextTable(nn.Module):
     """
 
     table_TW: Tensor
+    lengths_T: Tensor
 
     def __init__(
         self,
@@ -75,6 +76,9 @@ class TextTable(nn.Module):
     ) -> None:
         super().__init__()
         self.reader, self.whitening, self.settings = reader, whitening, settings
+        lengths_T = reader.lengths
+        assert isinstance(lengths_T, Tensor)
+        self.register_buffer("lengths_T", lengths_T, persistent=False)
         self.register_buffer("table_TW", vectors_TW.clone(), persistent=False)
         self._fresh_at = self._versions() if starts_as_frozen else None
         self._steps, self._due = 0, True
@@ -82,7 +86,9 @@ class TextTable(nn.Module):
     @property
     def plm(self) -> nn.Module:
         """The language model."""
-        return self.reader.plm
+        model = self.reader.plm
+        assert isinstance(model, nn.Module)
+        return model
 
     @property
     def trainable_plm_parameters(self) -> int:
@@ -156,7 +162,7 @@ class TextTable(nn.Module):
         most = self.settings.live_texts
         if live_R is not None:
             return _in_order_of_appearance(live_R[torch.isin(live_R, asked_R)])[:most]
-        asked = asked_R.unique()
+        asked = torch.unique(asked_R)
         if most is None or len(asked) <= most:
             return asked
         # No generator that runs along: the step is all that a resumed training has to bring back.
@@ -169,7 +175,7 @@ class TextTable(nn.Module):
         vectors_RW = self.table_TW[asked_R]
         if self.settings.refresh != "live" or bool(is_live_R.all()):
             return vectors_RW
-        resting, inverse = asked_R[~is_live_R].unique(return_inverse=True)
+        resting, inverse = torch.unique(asked_R[~is_live_R], return_inverse=True)
         vectors_RW[~is_live_R] = self._encode_quietly(resting)[inverse]
         return vectors_RW
 
@@ -183,8 +189,8 @@ class TextTable(nn.Module):
         return vectors_RW
 
     def _encode(self, texts_R: Tensor) -> Tensor:
-        order = self.reader.lengths[texts_R].argsort()
-        chunks = texts_R[order].split(self.settings.chunk)
+        order = self.lengths_T[texts_R].argsort()
+        chunks = torch.split(texts_R[order], self.settings.chunk)
         recompute = torch.is_grad_enabled() and len(chunks) > 1
         parts = [
             checkpoint(self.reader, part, use_reentrant=False) if recompute else self.reader(part) for part in chunks
@@ -197,7 +203,7 @@ class TextTable(nn.Module):
 
 
 def _in_order_of_appearance(numbers_R: Tensor) -> Tensor:
-    distinct, inverse_R = numbers_R.unique(return_inverse=True)
+    distinct, inverse_R = torch.unique(numbers_R, return_inverse=True)
     first = torch.full_like(distinct, len(numbers_R)).scatter_reduce(
         0, inverse_R, torch.arange(len(numbers_R), device=numbers_R.device), "amin"
     )

@@ -177,7 +177,6 @@ def _open(file: Path, search: Search) -> Study:
         raise ConfigError(
             "a search needs optuna", where="hydra/sweeper=search", mend="Install it: pip install 'divrec[search]'."
         ) from error
-    from optuna.study import StudyDirection
 
     optuna.logging.set_verbosity(logging.WARNING)
     directions = [optuna.study.StudyDirection[direction.upper()] for direction in search.directions]

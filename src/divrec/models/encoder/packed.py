@@ -25,9 +25,9 @@ def packed_linears(model: nn.Module) -> Iterator[None]:
     Args:
         model: changed in place, and changed back at the end.
     """
-    changed = [module for module in model.modules() if _can_pack(module)]
+    changed = [module for module in model.modules() if isinstance(module, nn.Linear) and _can_pack(module)]
     for linear in changed:
-        linear.forward = _packed(linear)  # type: ignore[method-assign]
+        linear.forward = _packed(linear)  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
@@ -35,19 +35,19 @@ def packed_linears(model: nn.Module) -> Iterator[None]:
             del linear.forward
 
 
-def _can_pack(module: nn.Module) -> bool:
+def _can_pack(module: nn.Linear) -> bool:
     if type(module) is not nn.Linear or "forward" in vars(module):
         return False
     weight = module.weight
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
 
 
-def _packed(linear: nn.Module) -> Callable[[Tensor], Tensor]:
+def _packed(linear: nn.Linear) -> Callable[[Tensor], Tensor]:
     weight, bias = linear.weight.detach(), None if linear.bias is None else linear.bias.detach()
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, _WIDTH)
 

@@ -52,7 +52,7 @@ def _compute(encoder: TextEncoder, model: nn.Module, ids: Ragged, first: int) ->
     model.eval()
     try:
         with packed_linears(model):
-            for texts_R in ids.lengths_T.argsort().split(encoder.batch_size):
+            for texts_R in torch.split(ids.lengths_T.argsort(), encoder.batch_size):
                 ids_RW, mask_RW = ids(texts_R)
                 captured.clear()
                 model(input_ids=ids_RW, attention_mask=mask_RW)

@@ -27,7 +27,7 @@ class Lora(TrainedTuning):
     def __init__(
         self,
         rank: int = 8,
-        alpha: float = 16,
+        alpha: int = 16,
         dropout: float = 0.0,
         targets: Sequence[str] | None = None,
         table: TableSettings | None = None,
@@ -35,6 +35,7 @@ class Lora(TrainedTuning):
     ) -> None:
         super().__init__(table, cached_below_top)
         check_number("tuning.rank", rank, least=1, whole=True)
+        check_number("tuning.alpha", alpha, least=1, whole=True)
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.targets = None if targets is None else list(targets)
 

@@ -33,6 +33,6 @@ def inject(config: PeftConfig, model: nn.Module) -> nn.Module:
         raise ConfigError(
             f"does not fit this language model ({str(error).splitlines()[0]})",
             where="tuning.targets",
-            got=config.target_modules,
+            got=getattr(config, "target_modules", None),
             mend="Name modules of the model in tuning.targets.",
         ) from error

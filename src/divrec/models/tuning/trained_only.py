@@ -9,8 +9,8 @@ from torch import nn
 
 def store_trained_only(module: nn.Module) -> None:
     """Leave frozen parameters out of the module's state dict; loading it, strictly too, keeps those at hand."""
-    module.register_state_dict_post_hook(_drop_frozen)
-    module.register_load_state_dict_pre_hook(_supply_frozen)
+    module.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
+    module.register_load_state_dict_pre_hook(_supply_frozen)  # type: ignore[no-untyped-call]
 
 
 def _drop_frozen(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:  # noqa: ANN401
