@@ -18,12 +18,11 @@ from typing import Any
 
 BETAS = ",".join(str(round(0.1 * number, 1)) for number in range(1, 20))
 GRID = (
-    *("data.source.users=300", "data.source.items=150", "diversity=simpson,gini", f"beta={BETAS}"),
-    *(
-        "hydra.sweeper.baselines=[]",
-        "hydra.sweeper.base={schedule.steps:40}",
-        "hydra.sweeper.point={schedule.steps:10}",
-    ),
+    *("diversity=simpson,gini", f"beta={BETAS}", "hydra.sweeper.baselines=[]"),
+    *("data.source.users=120", "data.source.items=60", "data.source.days=60", "data.source.categories=6"),
+    *("data.preparation.core=3", "data.split.validation_days=10", "data.split.test_days=10", "data.batch_size=32"),
+    "++hydra.sweeper.base={schedule.steps:40,schedule.warmup:5,schedule.validate_every:20}",
+    "++hydra.sweeper.point={schedule.steps:10,schedule.warmup:2}",
 )
 
 
@@ -35,14 +34,16 @@ def start(folder: Path, outputs: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def follow(driver: subprocess.Popen[str], until: str) -> str:
-    """Read what the driver says until a text appears, or to the end."""
+def follow(driver: subprocess.Popen[str], until: str = "") -> str:
+    """Read what the driver says until a text appears, or to the end where none is given."""
     assert driver.stdout is not None
     said = ""
     for line in driver.stdout:
         said += line
         if until and until in line:
-            break
+            return said
+    if until:
+        sys.exit(f"the sweep ended before it said {until!r}:\n{said}")
     return said
 
 
@@ -59,10 +60,13 @@ def runs_of(driver: int) -> list[int]:
 
 
 def kill_a_run(driver: int) -> None:
-    """Kill one of the runs under way; there may be none between two of them."""
-    while not (found := runs_of(driver)):
+    """Kill one of the runs under way; for a moment between two of them there may be none."""
+    for _ in range(1000):
+        if found := runs_of(driver):
+            os.kill(found[0], signal.SIGKILL)
+            return
         time.sleep(0.01)
-    os.kill(found[0], signal.SIGKILL)
+    sys.exit("no run was found to kill")
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def main() -> None:
         outputs = Path(temporary)
         unbroken, killed = outputs / "unbroken", outputs / "killed"
         whole = start(unbroken, outputs)
-        follow(whole, "")
+        follow(whole)
         first = start(killed, outputs)
         follow(first, "simpson-0.3 done")
         kill_a_run(first.pid)
@@ -92,7 +96,7 @@ def main() -> None:
         first.wait()
         before = len(list(killed.glob("*/record.json")))
         again = start(killed, outputs)
-        said = follow(again, "")
+        said = follow(again)
         codes = whole.wait(), again.wait()
         one, other = results(unbroken), results(killed)
     print(f"{len(one['points'])} points; {before} runs were there after both kills; exit codes {codes}")

@@ -23,8 +23,8 @@ def sweep(folder: Path, outputs: Path, launcher: str, points: int, steps: int) -
     command = [
         *(sys.executable, "-m", "divrec.run.train", "-m", "+sweep=smoke", "logger=none", f"paths.outputs={outputs}"),
         *(f"hydra.sweep.dir={folder}", f"hydra/launcher={launcher}", "diversity=gini", f"beta={betas}"),
-        *("hydra.sweeper.baselines=[]", f"hydra.sweeper.point={{schedule.steps:{steps}}}"),
-        f"hydra.sweeper.base={{schedule.steps:{steps},schedule.patience:100}}",
+        *("hydra.sweeper.baselines=[]", f"++hydra.sweeper.point={{schedule.steps:{steps}}}"),
+        f"++hydra.sweeper.base={{schedule.steps:{steps},schedule.patience:100}}",
         *(["hydra.launcher.n_jobs=1"] if launcher == "local" else []),
     ]
     begun = time.perf_counter()

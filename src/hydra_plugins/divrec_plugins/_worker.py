@@ -20,6 +20,7 @@ import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
@@ -119,7 +120,7 @@ def run_in_child(
     folder = Path(config.hydra.sweep.dir).resolve() / str(config.hydra.sweep.subdir)
     _speak_into(folder / CONSOLE_FILE)
     returned = _as_command(config, folder) if sweeping.as_command else _in_this_process(sweeping, config)
-    if returned.status != JobStatus.COMPLETED:
+    if returned.status != JobStatus.COMPLETED and not isinstance(returned._return_value, CompactHydraException):
         traceback.print_exception(returned._return_value)
     with replacing(result) as temporary:
         temporary.write_bytes(_pickled(returned))
