@@ -20,7 +20,8 @@ from tracking.offline_runs import read_runs
 RUNS = ["base", "random", "popular", "item_knn", "control", "simpson-0.3", "simpson-1", "gini-0.3", "gini-1"]
 TRAINED = ["base", "control", "simpson-0.3", "simpson-1", "gini-0.3", "gini-1"]
 POINT = ("beta=1", "diversity=[gini,simpson]", "trainer.log_every_n_steps=1")
-STEP_NAMES = {"loss/task", "loss/total", "loss/diversity/gini", "loss/diversity/simpson"}
+TERMS = {f"loss/{part}/{name}" for part in ("diversity", "scaled", "weighted") for name in ("gini", "simpson")}
+STEP_NAMES = {"loss/task", "loss/total", "gradient/outside_top_k", *TERMS}
 METRICS = ["recall", "ndcg", "mrr", "entropy", "simpson", "ilad", "ilmd", "coverage", "gini", "popularity", "overlap"]
 FINAL_NAMES = {f"{split}/{name}@10" for split in ("validation", "test") for name in METRICS} | {
     "validation/auc",

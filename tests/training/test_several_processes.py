@@ -110,13 +110,17 @@ def test_two_processes_equal_one(name, together):
     alone = trained(name, folder, 1)
     found = first[name]
     assert (found["leads"], second[name]["leads"]) == (True, False)
+    # Where the gradient went is what each process sees of its own rows.
+    alone, found, other = (
+        {key: value for key, value in each.items() if "/gradient/" not in key} for each in (alone, found, second[name])
+    )
     logged = {key: value for key, value in found.items() if "/" in key and not key.startswith("weight/")}
     assert any(key.endswith("loss/total") for key in logged)
     assert any(key.endswith(MONITOR) for key in logged)
     # A training that goes on logs what is left of it.
-    assert logged.keys() <= alone.keys() if name == "killed" else logged.keys() | second[name].keys() == alone.keys()
+    assert logged.keys() <= alone.keys() if name == "killed" else logged.keys() | other.keys() == alone.keys()
     assert logged == pytest.approx({key: alone[key] for key in logged}, rel=1e-4, abs=1e-6, nan_ok=True)
-    assert found["steps"] == second[name]["steps"] == alone["steps"]
+    assert found["steps"] == other["steps"] == alone["steps"]
     weights = [key for key in alone if key.startswith("weight/")]
     assert len(weights) > 2
     for key in weights:

@@ -192,12 +192,13 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
 
 def build_module(config: DictConfig, parts: Parts, terms: TradeoffObjective) -> RecommenderModule:
     """What a training moves, with fresh weights or those of `parts`."""
+    schedule = build(config.schedule)  # before the optimizer that takes its rate from it: the message names the key
     return RecommenderModule(
         parts.model,
         terms,
         call(parts.protocol.metrics, "metrics", parts.catalogue),
         build(config.optimizer),
-        build(config.schedule),
+        schedule,
         parts.protocol.tie_order_N,
         config.exclude_seen,
     )
