@@ -20,11 +20,12 @@ RUNS, SECONDS = 20, 20.0  # what the share is stated for
 def sweep(folder: Path, outputs: Path, launcher: str, points: int, steps: int) -> float:
     """Train base, control and points; returns the seconds from start to end, the front included."""
     betas = ",".join(str(0.1 * (number + 1)) for number in range(points))
+    length = f"schedule.steps:{steps},schedule.warmup:5"
     command = [
         *(sys.executable, "-m", "divrec.run.train", "-m", "+sweep=smoke", "logger=none", f"paths.outputs={outputs}"),
         *(f"hydra.sweep.dir={folder}", f"hydra/launcher={launcher}", "diversity=gini", f"beta={betas}"),
-        *("hydra.sweeper.baselines=[]", f"++hydra.sweeper.point={{schedule.steps:{steps}}}"),
-        f"++hydra.sweeper.base={{schedule.steps:{steps},schedule.patience:100}}",
+        *("hydra.sweeper.baselines=[]", f"++hydra.sweeper.point={{{length}}}"),
+        f"++hydra.sweeper.base={{{length},schedule.validate_every:{steps // 2}}}",
         *(["hydra.launcher.n_jobs=1"] if launcher == "local" else []),
     ]
     begun = time.perf_counter()
