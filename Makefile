@@ -15,11 +15,12 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep front evaluate report test test-spark check format smoke notebook bench clean
+.PHONY: help setup data train sweep front evaluate interpolate dashboard sync report test test-spark check format smoke profile \
+	notebook bench clean
 
 help: ## Show the targets
 	@echo "make TARGET, with DATA=$(DATA) SWEEP=$(SWEEP) ARGS=\"KEY=VALUE ...\""
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing divrec into $(VENV) (the first time this takes a few minutes)"
@@ -46,6 +47,16 @@ front: $(STAMP) ## Rebuild the front of the sweep in DIR from its records
 evaluate: $(STAMP) ## Re-rank and evaluate a finished run again: make evaluate RUN=FOLDER ARGS="rerank=mmr"
 	$(BIN)/python -m divrec.run.evaluate run=$(RUN) $(ARGS)
 
+interpolate: $(STAMP) ## Points between two finished runs, without training: make interpolate BASE=FOLDER TOWARD=FOLDER
+	$(BIN)/python -m divrec.run.interpolate base=$(BASE) toward=$(TOWARD) $(ARGS)
+
+dashboard: $(STAMP) ## A W&B workspace for the sweep in DIR (WANDB_MODE=online WANDB_ENTITY=TEAM saves it there)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[dashboard]"
+	$(BIN)/python -m divrec.run.dashboard dir=$(DIR) $(ARGS)
+
+sync: $(STAMP) ## Send runs that were tracked offline to W&B
+	$(BIN)/python -m divrec.run.sync $(ARGS)
+
 report: front ## Rebuild the front and say where the report is
 	@echo "Open $(DIR)/report.html"
 
@@ -68,6 +79,9 @@ format: $(STAMP) ## Format and mend what can be mended
 
 smoke: $(STAMP) ## The main job on simulated logs, in about a minute
 	$(BIN)/python -m divrec.run.train -m +sweep=smoke $(ARGS)
+
+profile: $(STAMP) ## Say where a training step's time goes: make profile ARGS="diversity=gini beta=1"
+	$(BIN)/python -m divrec.run.profile data=$(DATA) $(ARGS)
 
 notebook: $(STAMP) ## Execute the notebook (it opens a finished sweep, or runs the smoke sweep first)
 	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/read_a_front.ipynb

@@ -79,6 +79,10 @@ class Batch(_Movable):
         negatives_QC: candidates that stand against the targets of each query; None = the task draws its own. Some may
             be targets, or seen: the task leaves those out.
         negative_values_QC: label of each candidate in [0, 1].
+        negative_log_q_QC: logarithm of the chance with which each candidate was drawn, where that is known.
+        times_BL: seconds since the epoch of each event, int64; 0 at padding.
+        profiles_Q: number of the profile text that each query's user had by then; 0 = none yet. None = no model reads
+            profiles (data.profiles).
     """
 
     users_B: Tensor
@@ -94,6 +98,9 @@ class Batch(_Movable):
     target_values_P: Tensor
     negatives_QC: Tensor | None = None
     negative_values_QC: Tensor | None = None
+    negative_log_q_QC: Tensor | None = None
+    times_BL: Tensor | None = None
+    profiles_Q: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -116,18 +123,34 @@ class EvaluationBatch(_Movable):
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a training step wants scored, where that is not every item for every query.
+
+    Attributes:
+        candidates_C: the items that all queries are scored on, ascending and distinct.
+        leading: whether the leading queries are scored on every item besides: the regularizers read those.
+    """
+
+    candidates_C: Tensor
+    leading: bool
+
+
+@dataclass(frozen=True)
 class ModelOutput:
     """What a recommender says of a batch.
 
     Attributes:
-        scores_QN: score of every item for every query; higher is better.
+        scores_QN: score of every item for every query, or for the leading ones alone where a `Request` said so (none at
+            all if it did not ask for those); higher is better.
         users_QD: user vectors, or None where the model has none (baselines).
-        items_ND: item vectors, or None.
+        items_ND: item vectors, or None; of the requested candidates alone where there was a `Request`.
+        candidate_scores_QC: scores of the requested candidates; None = there was no `Request`.
     """
 
     scores_QN: Tensor
     users_QD: Tensor | None = None
     items_ND: Tensor | None = None
+    candidate_scores_QC: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,13 @@ class RecordError(DivrecError):
 
 
 def check_number(
-    where: str, value: object, *, least: float | None = None, above: float | None = None, whole: bool = False
+    where: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    whole: bool = False,
 ) -> None:
     """Refuse a configured value that is no number of the kind that is needed.
 
@@ -49,16 +55,25 @@ def check_number(
         value: what was configured.
         least: smallest number allowed.
         above: number that has to be exceeded.
+        below: number that must not be reached.
         whole: whether fractions are refused.
 
     Raises:
-        ConfigError: the value is no finite number, too small, or a fraction.
+        ConfigError: the value is no finite number, too small, too large, or a fraction.
     """
     kind = "a whole number" if whole else "a number"
     numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if numeric and math.isfinite(value) and (least is None or value >= least) and (above is None or value > above):  # type: ignore[arg-type, operator]
-        return
-    bound = f" of at least {least:g}" if least is not None else f" above {above:g}" if above is not None else ""
+    if numeric and math.isfinite(value):  # type: ignore[arg-type]
+        number: float = value  # type: ignore[assignment]
+        enough = (least is None or number >= least) and (above is None or number > above)
+        if enough and (below is None or number < below):
+            return
+    bounds = [
+        f"{words} {bound:g}"
+        for words, bound in (("of at least", least), ("above", above), ("below", below))
+        if bound is not None
+    ]
+    bound = f" {' and '.join(bounds)}" if bounds else ""
     raise ConfigError(f"must be {kind}{bound}", where=where, got=value)
 
 

@@ -21,10 +21,20 @@ from divrec.metrics import GroupMetrics, SlateMetrics
 from divrec.metrics.groups import as_columns
 from divrec.ranking import deliver, rank
 from divrec.rerank import Audience, Reranker
-from divrec.schema import ITEM_ID, RANK, RECORD_FILE, SCORE, SLATES_FILE, SPLIT, USER_ID, USERS_FILE, RunRecord
+from divrec.schema import (
+    GROUPS_FILE,
+    ITEM_ID,
+    RANK,
+    RECORD_FILE,
+    SCORE,
+    SLATES_FILE,
+    SPLIT,
+    USER_ID,
+    USERS_FILE,
+    RunRecord,
+)
 from divrec.storage import replacing, write_json
 
-GROUPS_FILE = "groups.parquet"
 AS_RANKED = ""  # the name of the point that no re-ranker touched
 
 

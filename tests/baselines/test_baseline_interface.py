@@ -19,7 +19,9 @@ from divrec.errors import ConfigError
 CONF = Path(__file__).parents[2] / "conf" / "model"
 BatchOf = Callable[..., Batch]
 KINDS = sorted(
-    path.stem for path in CONF.glob("*.yaml") if OmegaConf.load(path)["_target_"].startswith("divrec.baselines.")
+    path.stem
+    for path in CONF.glob("*.yaml")
+    if OmegaConf.load(path).get("_target_", "").startswith("divrec.baselines.")
 )
 
 

@@ -78,6 +78,20 @@ def test_in_batch_candidates_are_what_the_others_ask_for(make) -> None:
     assert not set(mixed[:15].tolist()) <= set(batch.target_items_P.tolist())
 
 
+@pytest.mark.parametrize("kind", ["uniform", "popularity", "in_batch", "mixed"])
+def test_the_chance_of_a_candidate_is_how_often_it_is_drawn(shop: PreparedData, kind: str) -> None:
+    """Over many draws from one pool the shares approach the chances that the logQ correction is given."""
+    counts = np.asarray(shop.catalogue["count"][:])
+    sampler = CandidateSampler(Sampling(kind, 10), counts)
+    pool = np.array([0, 0, 3, 5])
+    drawn = np.concatenate([sampler._shared(np.random.default_rng(seed), pool) for seed in range(4000)])
+    shares = np.bincount(drawn, minlength=len(counts)) / len(drawn)
+    chances = sampler._chances(pool)
+    assert chances is not None
+    assert float(chances.sum()) == pytest.approx(1, abs=1e-5)
+    assert np.abs(shares - chances.numpy()).max() < 0.01
+
+
 def test_hard_candidates_are_the_most_similar_that_the_user_never_touches(make, shop, vectors) -> None:
     batch = make(Sampling("hard", 5))[0]
     rows = {row["user"]: row for row in shop.splits["train"]}

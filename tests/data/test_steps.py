@@ -182,6 +182,26 @@ def test_users_come_once_a_pass_and_moments_are_uniform(shop_steps) -> None:
     assert (counts[1:] > 65).all()  # 100 expected, deviation 8.7
 
 
+def test_full_windows_end_at_the_last_moment_and_ask_about_all_alike() -> None:
+    one = [[{number: 1} for number in range(5)]]
+    steps = TrainingSteps(read_histories(_dataset(one)), _collation(), 2, positions=4, windows="full")
+    asked = np.zeros(5, dtype=int)
+    for step in range(300):
+        batch = steps[step]
+        assert batch.items_BL[:, -4:].tolist() == [[0, 1, 2, 3]] * 2
+        assert len(set(zip(batch.query_rows_Q.tolist(), batch.target_items_P.tolist(), strict=True))) == 4
+        asked += np.bincount(batch.target_items_P.numpy(), minlength=5)
+    assert asked[0] == 0
+    assert (np.abs(asked[1:] - 300) < 60).all()  # 300 expected of each
+
+
+def test_full_windows_of_long_histories_end_anywhere_and_are_full() -> None:
+    long = [[{number: 1} for number in range(12)]]
+    steps = TrainingSteps(read_histories(_dataset(long)), _collation(), 1, positions=2, windows="full")
+    ends = [tuple(steps[step].items_BL[0].tolist()) for step in range(80)]
+    assert set(ends) == {tuple(range(start, start + 4)) for start in range(8)}
+
+
 def test_evaluation_covers_every_user_once(shop: PreparedData) -> None:
     split = shop.splits["test"]
     steps = EvaluationSteps(split, _shop_collation(shop), 16)
@@ -210,6 +230,7 @@ def test_evaluation_covers_every_user_once(shop: PreparedData) -> None:
         ({"batch_size": 0}, "data.batch_size"),
         ({"batch_size": 10, "positions": None, "world": 4}, "multiple of the 4 processes"),
         ({"batch_size": 10, "positions": 9}, "data.positions"),
+        ({"windows": "half"}, "data.windows"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(shop_steps, arguments: dict, message: str) -> None:

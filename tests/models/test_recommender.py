@@ -4,8 +4,18 @@ from functools import partial
 import pytest
 import torch
 
+from divrec.batch import Request
 from divrec.errors import ConfigError
-from divrec.models import AttentionUser, Frozen, Full, ItemTexts, MeanUser, TextEncoder, TwoTower
+from divrec.models import (
+    AttentionUser,
+    Frozen,
+    Full,
+    ItemTexts,
+    MeanUser,
+    TableSettings,
+    TextEncoder,
+    TwoTower,
+)
 
 WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
@@ -13,6 +23,7 @@ TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
 
 COUNTS = torch.arange(60)
 ATTENTION = partial(AttentionUser, dropout=0.0, output_gain=1.0)
+EXACT = TableSettings(refresh="live", live_texts=None, chunk=4)
 LAST = partial(AttentionUser, dropout=0.0, output_gain=1.0, pooling="last")
 
 
@@ -67,7 +78,7 @@ def test_padding_changes_nothing(tiny_plm, tmp_path, make_batch):
 
 
 def test_full_tuning_sends_gradient_into_every_layer_of_the_language_model(tiny_plm, tmp_path, make_batch):
-    model = build(tiny_plm, tmp_path, Full(chunk=4))
+    model = build(tiny_plm, tmp_path, Full(EXACT))
     model(make_batch()).scores_QN.square().sum().backward()
     plm = model.item_tower.text_tower.plm
     silent = [
@@ -80,7 +91,7 @@ def test_full_tuning_sends_gradient_into_every_layer_of_the_language_model(tiny_
 
 
 def test_full_tuning_starts_where_the_frozen_vectors_are(tiny_plm, tmp_path):
-    model = build(tiny_plm, tmp_path, Full(chunk=4)).eval()
+    model = build(tiny_plm, tmp_path, Full(EXACT)).eval()
     frozen = build(tiny_plm, tmp_path, Frozen())
     with torch.no_grad():
         assert torch.allclose(model.item_tower.text_tower(), frozen.item_tower.text_tower(), atol=1e-4)
@@ -99,7 +110,7 @@ def test_before_training_scores_grow_with_popularity(tiny_plm, tmp_path, make_ba
 
 
 def test_without_an_id_embedding_items_of_one_text_score_alike(tiny_plm, tmp_path, make_batch):
-    model = build(tiny_plm, tmp_path, Frozen(), id_embedding=False, popularity_bias=False)
+    model = build(tiny_plm, tmp_path, Frozen(), representation="text", popularity_bias=False)
     scores = model(make_batch()).scores_QN
     assert torch.allclose(scores[:, 0], scores[:, 25])
     assert not torch.allclose(scores[:, 0], scores[:, 1])
@@ -121,3 +132,60 @@ def test_evaluation_computes_the_item_table_once_and_training_forgets_it(tiny_pl
 def test_heads_must_divide_the_width():
     with pytest.raises(ConfigError, match=r"user\.heads"):
         AttentionUser(dim=10, heads=3)
+
+
+@pytest.mark.parametrize("leading", [False, True])
+@pytest.mark.parametrize("recipe", [{}, {"representation": "id"}, {"representation": "text", "popularity_bias": False}])
+def test_a_request_scores_its_candidates_as_the_whole_catalogue_is_scored(
+    leading, recipe, tiny_plm, tmp_path, make_batch
+):
+    model, batch = build(tiny_plm, tmp_path, Frozen(), **recipe), make_batch()
+    candidates = torch.tensor([0, 3, 17, 58])
+    asked, everything = model(batch, Request(candidates, leading)), model(batch)
+    assert torch.allclose(asked.candidate_scores_QC, everything.scores_QN[:, candidates], atol=1e-6)
+    assert asked.scores_QN.shape == ((8, 60) if leading else (0, 0))
+    weights = [each for each in model.parameters() if each.requires_grad]
+    few = torch.autograd.grad(asked.candidate_scores_QC.square().sum(), weights, allow_unused=True)
+    all_of_them = torch.autograd.grad(everything.scores_QN[:, candidates].square().sum(), weights, allow_unused=True)
+    for left, right in zip(few, all_of_them, strict=True):
+        assert torch.allclose(left, right, atol=1e-5)
+
+
+def test_an_id_model_reads_no_text(tiny_plm, tmp_path):
+    model = build(tiny_plm, tmp_path, Full(), representation="id")
+    assert not [name for name, _ in model.named_parameters() if "text" in name or "project" in name]
+
+
+@pytest.mark.parametrize("representation", ["id", "text", "text_id"])
+def test_an_evaluation_leaves_nothing_behind_in_the_weights(representation, tiny_plm, tmp_path, make_batch):
+    model = build(tiny_plm, tmp_path, Frozen(), representation=representation, popularity_bias=False)
+    names = set(model.state_dict())
+    with torch.no_grad():
+        model.eval()(make_batch())
+    assert set(model.state_dict()) == names
+
+
+def test_dropped_ids_leave_the_text_and_unknown_items_have_nothing_else(tiny_plm, tmp_path):
+    model = build(tiny_plm, tmp_path, Frozen(), id_dropout=0.5)
+    tower = model.item_tower
+    text = tower._from_text(None, None)
+    tower.train()
+    dropped = (tower() == text).all(-1)
+    assert dropped[0]  # no training event
+    assert 10 < dropped[1:].sum() < 50
+    tower.eval()
+    assert (tower() == text).all(-1).tolist() == [True] + [False] * 59
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        ({"representation": "picture"}, "representation"),
+        ({"id_dropout": 1.0}, "id_dropout"),
+        ({"id_dropout": True}, "id_dropout"),
+        ({"representation": "id", "id_dropout": 0.1}, "id_dropout"),
+    ],
+)
+def test_senseless_item_vectors_are_refused(recipe, key):
+    with pytest.raises(ConfigError, match=key):
+        TwoTower(ATTENTION, **recipe)

@@ -1,10 +1,13 @@
+from functools import partial
+from unittest import mock
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divrec.errors import ConfigError
-from divrec.objectives import Midpoint, Softmax, SoftTopK
+from divrec.objectives import Midpoint, Softmax, SoftTopK, relaxation
 
 K = 10
 
@@ -44,6 +47,34 @@ def test_gradient_along_the_scores_own_direction_is_zero():
     assert gradient.sum(-1).abs().max() < 1e-8
 
 
+def test_a_detached_spread_would_leave_a_gradient_along_the_scores():
+    """The guard of the test above: the gradient of the standard deviation is what cancels it."""
+    free = scores().requires_grad_()
+    pull = torch.randn(4, 100, generator=torch.Generator().manual_seed(3), dtype=free.dtype)
+    with mock.patch.object(relaxation, "_spread", lambda *given, spread=relaxation._spread: spread(*given).detach()):
+        weights = SoftTopK(K)(free).weights_BM
+    (gradient,) = torch.autograd.grad((weights * pull).sum(), free)
+    assert (gradient * free).sum(-1).abs().max() > 1e-3
+
+
+def test_the_width_is_in_standard_deviations_of_the_unmasked_scores():
+    plain = scores(1, 40)
+    plain[0, 30:] = -torch.inf
+    slate = SoftTopK(3, width=0.4, top=40)(plain)
+    logits = torch.logit(slate.weights_BM[0, :2])
+    gap = (plain[0].sort(descending=True).values[:2]).diff().abs().item()
+    assert (logits[0] - logits[1]).item() == pytest.approx(gap / (0.4 * plain[0, :30].numpy().std()), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [SoftTopK, Midpoint, Softmax])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_scores_are_relaxed_in_single_precision(kind, dtype):
+    rough = scores(dtype=torch.float32).to(dtype)
+    slate = kind(K)(rough)
+    assert slate.weights_BM.dtype == torch.float32
+    assert torch.equal(slate.weights_BM, kind(K)(rough.float()).weights_BM)
+
+
 def test_membership_becomes_the_hard_top_k_as_the_width_vanishes():
     plain = scores()
     weights = SoftTopK(K, width=1e-4)(plain).weights_BM
@@ -57,9 +88,18 @@ def test_candidates_beyond_the_top_hundred_change_nothing():
     assert torch.allclose(narrow.weights_BM, wide.weights_BM[:, :100], atol=1e-4)
 
 
-def test_gradcheck():
-    free = scores(2, 30).requires_grad_()
-    assert torch.autograd.gradcheck(lambda given: SoftTopK(3, 0.3, 20)(given).weights_BM, (free,))
+@pytest.mark.parametrize("kind", [partial(SoftTopK, width=0.3, top=20), partial(Midpoint, width=0.3, top=20), Softmax])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradcheck(kind, masked):
+    free = scores(2, 30)
+    if masked:
+        free[:, ::4] = -torch.inf
+    finite = torch.isfinite(free)
+
+    def weights(given):
+        return kind(3)(torch.full_like(free, -torch.inf).masked_scatter(finite, given)).weights_BM
+
+    assert torch.autograd.gradcheck(weights, (free[finite].requires_grad_(),))
 
 
 def test_masked_items_never_enter():
@@ -85,6 +125,16 @@ def test_fewer_candidates_than_places_are_all_in():
 def test_a_constant_row_shares_the_places_evenly():
     slate = SoftTopK(K)(torch.zeros(1, 50))
     assert torch.allclose(slate.weights_BM, torch.full((1, 50), K / 50), atol=1e-4)
+
+
+def test_midpoint_ignores_scale_and_shift_but_can_exceed_one():
+    relaxation, plain = Midpoint(K, width=0.5), scores()
+    expected, got = relaxation(plain).weights_BM, relaxation(0.01 * plain - 5).weights_BM
+    assert torch.allclose(got, expected, atol=1e-8, rtol=0)
+    # One item far above the threshold, ten upon it: 1 + 10 / 2 memberships are rescaled to ten.
+    toss_up = torch.tensor([[3.0] + 10 * [1.0] + 40 * [-3.0]], dtype=torch.float64)
+    assert Midpoint(K)(toss_up).weights_BM.max().item() == pytest.approx(10 / 6, rel=1e-3)
+    assert SoftTopK(K)(toss_up).weights_BM.max() <= 1
 
 
 def test_midpoint_sums_to_k_too():

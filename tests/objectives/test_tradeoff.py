@@ -4,7 +4,16 @@ from torch import nn
 
 from divrec.batch import ModelOutput
 from divrec.errors import ConfigError
-from divrec.objectives import CrossEntropy, ExposureGini, Simpson, SoftTopK, TradeoffObjective
+from divrec.objectives import (
+    CrossEntropy,
+    ExposureGini,
+    IntraListSimilarity,
+    SampledCrossEntropy,
+    Simpson,
+    Softmax,
+    SoftTopK,
+    TradeoffObjective,
+)
 
 ITEMS = 60
 
@@ -16,12 +25,16 @@ class Table(nn.Module):
         super().__init__()
         self.scores = nn.Parameter(torch.randn(8, ITEMS, generator=torch.Generator().manual_seed(5)))
 
-    def forward(self, batch):
-        return ModelOutput(self.scores[batch.query_rows_Q])
+    def forward(self, batch, request=None):
+        scores = self.scores[batch.query_rows_Q]
+        if request is None:
+            return ModelOutput(scores)
+        leading = scores if request.leading else scores.new_empty(0, 0)
+        return ModelOutput(leading, candidate_scores_QC=scores[:, request.candidates_C])
 
 
 def objective(catalogue, beta, names=("simpson",), scale="raw"):
-    kinds = {"simpson": Simpson, "gini": ExposureGini}
+    kinds = {"simpson": Simpson, "gini": ExposureGini, "similarity": IntraListSimilarity}
     regularizers = {name: kinds[name](catalogue) for name in names}
     return TradeoffObjective(CrossEntropy(), regularizers, SoftTopK(5, top=30), beta, scale)
 
@@ -54,10 +67,53 @@ def test_a_broken_regularizer_cannot_reach_a_beta_zero_run(catalogue, make_batch
 def test_total_is_the_sum_of_its_named_terms(catalogue, make_batch):
     batch, model = make_batch(), Table()
     terms = objective(catalogue, 0.7, names=("simpson", "gini")).eval()(model(batch), batch)
-    assert set(terms) == {"task", "total", "diversity/simpson", "diversity/gini"}
+    kinds = ("diversity", "scaled", "weighted")
+    assert set(terms) == {"task", "total"} | {f"{kind}/{name}" for kind in kinds for name in ("simpson", "gini")}
     finite = {name: value for name, value in terms.items() if name != "diversity/gini"}  # an empty memory has no Gini
     total = objective(catalogue, 0.7)(model(batch), batch)
     assert torch.allclose(total["total"], finite["task"] + 0.7 * finite["diversity/simpson"])
+
+
+def test_each_regularizer_is_named_raw_scaled_and_weighted(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    both = objective(catalogue, 0.5, names=("simpson", "gini"), scale="gradient")
+    both.regularizers["gini"].weight = 3.0
+    ratios = both.calibrate(model, [batch])
+    terms = both(model(batch), batch)
+    for name, weight in (("simpson", 1.0), ("gini", 3.0)):
+        assert terms[f"scaled/{name}"].item() == pytest.approx(ratios[name] * terms[f"diversity/{name}"].item())
+        assert terms[f"weighted/{name}"].item() == pytest.approx(0.5 * weight * terms[f"scaled/{name}"].item())
+    assert torch.allclose(terms["total"], terms["task"] + terms["weighted/simpson"] + terms["weighted/gini"])
+
+
+@pytest.mark.parametrize("relax", [SoftTopK(5, top=30), SoftTopK(5, width=1e-4, top=30), Softmax(5)])
+def test_the_share_of_the_gradient_outside_the_top_k(relax, catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    pulled = TradeoffObjective(CrossEntropy(), {"simpson": Simpson(catalogue)}, relax, 2.0, "raw")
+    assert pulled.outside_share is None
+    terms = pulled(model(batch), batch)
+    (gradient,) = torch.autograd.grad(terms["total"] - terms["task"], model.scores)
+    servable = model.scores.detach().scatter(1, batch.seen_QS, -torch.inf)
+    inside = torch.zeros_like(servable).scatter(1, servable.topk(5, dim=-1).indices, 1)
+    expected = (gradient.abs() * (1 - inside)).sum() / gradient.abs().sum()
+    assert 0 < expected < 1
+    assert pulled.outside_share.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_the_task_alone_measures_no_share(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    alone = objective(catalogue, 0.0)
+    gradient_of(alone(model(batch), batch), model)
+    assert alone.outside_share is None
+
+
+def test_mixed_precision_leaves_the_regularizers_in_single_precision(catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = objective(catalogue, 1.0, names=("similarity",))(model(batch), batch)
+    assert terms["diversity/similarity"].dtype == torch.float32
+    plain = objective(catalogue, 1.0, names=("similarity",))(model(batch), batch)
+    assert torch.equal(terms["diversity/similarity"], plain["diversity/similarity"])
 
 
 def test_the_regularizer_moves_the_gradient_only_when_beta_is_above_zero(catalogue, make_batch):
@@ -107,3 +163,46 @@ def test_a_regularizer_without_gradient_is_refused_at_calibration(catalogue, mak
 def test_dials_that_make_no_sense_are_refused(beta, scale, names, text, catalogue):
     with pytest.raises(ConfigError, match=text):
         objective(catalogue, beta, names, scale)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_everything(catalogue, beta, make_batch):
+    batch, model, found = make_batch(), Table(), []
+    for size in (None, ITEMS):
+        terms = TradeoffObjective(
+            SampledCrossEntropy(30),
+            {"simpson": Simpson(catalogue)},
+            SoftTopK(5, top=30),
+            beta,
+            "raw",
+            catalogue_size=size,
+        ).step(model, batch)
+        found.append((terms["total"], gradient_of(terms, model)))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_beta_zero_leaves_a_sampled_task_alone_bit_for_bit(catalogue, make_batch):
+    batch, model, found = make_batch(), Table(), []
+    for regularizers in ({}, {"simpson": Simpson(catalogue)}):
+        terms = TradeoffObjective(
+            SampledCrossEntropy(30), regularizers, SoftTopK(5, top=30), 0.0, catalogue_size=ITEMS
+        ).step(model, batch)
+        found.append((terms["total"], gradient_of(terms, model)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(("task", "size"), [(CrossEntropy(), None), (SampledCrossEntropy(200), ITEMS)])
+def test_spared_items_have_no_part_in_the_task_and_stay_in_the_lists(task, size, catalogue, make_batch):
+    batch, model = make_batch(), Table()
+    spared = torch.zeros(ITEMS, dtype=torch.bool)
+    spared[torch.unique(torch.cat([batch.target_items_P, batch.seen_QS.flatten()]))] = True
+    spared = ~spared  # whatever nobody touches
+    assert spared.any()
+    simpson = {"simpson": Simpson(catalogue)}
+    recipe = {"catalogue_size": size, "spared_N": spared}
+    alone = TradeoffObjective(task, {}, SoftTopK(5, top=30), 0.0, **recipe).step(model, batch)
+    assert gradient_of(alone, model)[:, spared].abs().sum() == 0
+    with_list = TradeoffObjective(task, simpson, SoftTopK(5, top=30), 1.0, "raw", **recipe).step(model, batch)
+    assert gradient_of(with_list, model)[:, spared].abs().sum() > 0

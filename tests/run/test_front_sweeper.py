@@ -3,80 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext
-from hydra.utils import instantiate
+from hydra import compose
 
-from divrec.run.door import CONF
+from divrec.run.door import CONF, UserMistake
+from run.planned import Recorder
 
-
-@dataclass
-class Recorder:
-    """A launcher that trains nothing and remembers what it was asked for."""
-
-    waves: list[list[dict[str, str]]] = field(default_factory=list)
-    failing: str = "nothing"
-
-    def launch(self, jobs: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
-        assert initial_job_idx == sum(map(len, self.waves))
-        self.waves.append([dict(text.split("=", 1) for text in job) for job in jobs])
-        results = []
-        for job in self.waves[-1]:
-            failed = job["hydra.job.name"] == self.failing
-            returned = JobReturn(status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
-            returned.return_value = ValueError("no luck") if failed else None
-            results.append(returned)
-        return results
-
-    @property
-    def by_name(self) -> dict[str, dict[str, str]]:
-        return {job["hydra.job.name"]: job for wave in self.waves for job in wave}
-
-    @property
-    def names(self) -> list[list[str]]:
-        return [[job["hydra.job.name"] for job in wave] for wave in self.waves]
-
-
-@pytest.fixture
-def plan(tmp_path, monkeypatch) -> Iterator:
-    """Runs the sweeper on a grid; gives its launcher."""
-    fronts = []
-    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: fronts.append((folder, wandb)))
-    with initialize_config_dir(CONF, version_base="1.3"):
-
-        def planned(
-            *grid: str,
-            sweep: str = "beta_x_loss",
-            settings: tuple[str, ...] = (),
-            launcher: Recorder | None = None,
-        ) -> Recorder:
-            overrides = [f"+sweep={sweep}", f"hydra.sweep.dir={tmp_path}/sweep"]
-            overrides += ["hydra.job.num=0", "hydra.job.id=0", "hydra.runtime.output_dir=x", *settings]
-            config = compose("train", overrides=overrides, return_hydra_config=True)
-            sweeper = instantiate(config.hydra.sweeper)
-            loader = GlobalHydra.instance().config_loader()
-            sweeper.setup(
-                config=config,
-                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
-                task_function=lambda _: None,
-            )
-            sweeper.launcher = launcher or Recorder()
-            sweeper.validate_batch_is_legal = lambda batch: None  # composes every job: tests/run/test_sweep.py does
-            try:
-                sweeper.sweep([f"+sweep={sweep}", *grid])  # as Hydra hands a command line on
-            finally:
-                sweeper.launcher.fronts = list(fronts)
-            return sweeper.launcher
-
-        yield planned
+ONE_BASELINE = ("hydra.sweeper.baselines=[popular]",)
 
 
 def test_a_grid_over_diversity_and_beta_has_one_base_and_one_control(plan):
@@ -221,3 +156,52 @@ def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(p
         plan("beta=1,2", launcher=launcher)
     assert left.value.code == 130, "as shells say of Ctrl-C"
     assert len(launcher.fronts) == 1
+
+
+def test_a_sweep_grows_and_still_expects_what_it_had(plan, tmp_path):
+    plan("diversity=gini", "beta=1")
+    names = [name for wave in plan("diversity=gini", "beta=1,2", settings=ONE_BASELINE).names for name in wave]
+    expected = json.loads((tmp_path / "sweep" / "sweep.json").read_text(encoding="utf-8"))["expected"]
+    together = [point["name"] for point in expected]
+    assert set(names) < set(together)
+    assert together == list(dict.fromkeys(together)), "each once"
+    assert {"random", "item_knn", "gini-1", "gini-2"} <= set(together)
+    assert {point["name"]: point["kind"] for point in expected}["random"] == "baseline", "as the first start named it"
+
+
+def test_a_broken_description_of_a_sweep_is_told(plan, tmp_path):
+    plan("diversity=gini", "beta=1")
+    (tmp_path / "sweep" / "sweep.json").write_text('{"expected": [1]}', encoding="utf-8")
+    with pytest.raises(UserMistake, match=r"sweep\.json"):
+        plan("diversity=gini", "beta=1,2")
+
+
+def test_one_folder_has_one_driver_at_a_time(plan, tmp_path):
+    class Second(Recorder):
+        def launch(self, jobs, initial_job_idx):
+            with pytest.raises(UserMistake, match="another sweep is at work"):
+                plan("diversity=gini", "beta=3")
+            return super().launch(jobs, initial_job_idx)
+
+    assert len(plan("diversity=gini", "beta=1", launcher=Second()).waves) == 2
+    assert plan("diversity=gini", "beta=3").by_name["gini-3"], "free again"
+
+
+def test_a_launcher_that_gives_up_fails_the_runs_that_left_no_record(plan, tmp_path, capsys):
+    class GivesUp(Recorder):
+        def launch(self, jobs, initial_job_idx):
+            results = super().launch(jobs, initial_job_idx)
+            if len(self.waves) == 2:
+                for name in ("control", "gini-1"):
+                    (tmp_path / "sweep" / name).mkdir()
+                    (tmp_path / "sweep" / name / "record.json").write_text("{}", encoding="utf-8")
+                raise RuntimeError("a worker was killed")
+            return results
+
+    launcher = GivesUp()
+    with pytest.raises(SystemExit):
+        plan("diversity=gini", "beta=1,2", launcher=launcher)
+    assert launcher.fronts
+    said = capsys.readouterr().out
+    assert "gini-2 failed: RuntimeError: a worker was killed" in said
+    assert "gini-1 failed" not in said

@@ -32,6 +32,7 @@ DECIDES = [
     "model=popular",
     "user=mean",
     "user.dropout=0.1",
+    "user.time_gaps=true",
     "tuning=full",
     "data.history_length=7",
     "data.batch_size=64",
@@ -41,6 +42,9 @@ DECIDES = [
     "monitor=validation/recall@10",
     "trainer.gradient_clip_val=1",
     "trainer.precision=bf16-mixed",
+    "optimizer=sgd",
+    "optimizer.plm_learning_rate=1e-5",
+    "compile=true",
 ]
 DECIDES_NOTHING = [
     "paths.outputs=elsewhere",
@@ -57,6 +61,8 @@ DECIDES_NOTHING = [
     "encoder=pretrained encoder.model=/somewhere/else encoder.revision=main",
     "trainer.accelerator=cpu",
     "trainer.devices=2",
+    "trainer=ddp",
+    "checkpoint_minutes=5",
     "trainer.log_every_n_steps=1",
     "hydra.run.dir=elsewhere",
 ]

@@ -34,7 +34,7 @@ TRAINING_MISTAKES = [
     (["threads=0"], ["threads:", "at least 1"]),
     (["diversity=gini_overlap", "diversity.gini_overlap.space=item", "beta=1"], ["space", "exclude_seen=false"]),
     (["diversity=gini", "diversity.gini.weight=-1", "beta=1"], ["weight", "at least 0"]),
-    (["task=bce", "task.num_negatives=0"], ["task.num_negatives:", "at least one"]),
+    (["task=bce", "task.num_negatives=0"], ["task.num_negatives:", "a whole number of at least 1"]),
     (["rerank=mmr", "rerank.mmr.diversity=2"], ["rerank.mmr.diversity:", "[0, 1]"]),
     (["relaxation.width=0"], ["relaxation.width:", "above 0"]),
     (["schedule.steps=0"], ["schedule.steps:", "at least 1"]),

@@ -28,6 +28,10 @@ class OfflineRun:
         rows: history, a dictionary a logged step.
         summary: last values, set ones included.
         exit_code: None where the run never finished.
+        tags: for filtering.
+        axes: metric, or beginning of metrics, -> the metric that it is drawn over.
+        artifacts: (type, name) -> its metadata, aliases and file names.
+        folder: W&B's folder of the run.
     """
 
     name: str = ""
@@ -37,6 +41,10 @@ class OfflineRun:
     rows: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    tags: set[str] = field(default_factory=set)
+    axes: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def keys(self) -> set[str]:
@@ -52,12 +60,17 @@ def read_runs(folder: Path) -> list[OfflineRun]:
 
 
 def _read(path: Path) -> OfflineRun:
-    run = OfflineRun()
+    run = OfflineRun(folder=path.parent)
     for frame in _frames(path.read_bytes()):
         record = protocol.Record.FromString(frame)
         if record.HasField("run"):
             run.name, run.group, run.job_type = record.run.display_name, record.run.run_group, record.run.job_type
             run.config |= _items(record.run.config.update)
+            run.tags |= set(record.run.tags)
+        elif record.HasField("metric"):
+            run.axes[record.metric.name or record.metric.glob_name] = record.metric.step_metric
+        elif record.HasField("artifact"):
+            run.artifacts[record.artifact.type, record.artifact.name] = _artifact(record.artifact)
         elif record.HasField("config"):
             run.config |= _items(record.config.update)
         elif record.HasField("history"):
@@ -68,6 +81,11 @@ def _read(path: Path) -> OfflineRun:
         elif record.HasField("exit"):
             run.exit_code = record.exit.exit_code
     return run
+
+
+def _artifact(artifact: Any) -> dict[str, Any]:
+    files = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
+    return {"metadata": json.loads(artifact.metadata or "{}"), "aliases": list(artifact.aliases), "files": files}
 
 
 def _items(items: Any) -> dict[str, Any]:

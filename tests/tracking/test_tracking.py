@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import wandb
 
 import divrec
 from divrec.errors import ConfigError
-from divrec.tracking import tracked
+from divrec.tracking.facts import Lineage
 from divrec.tracking.weights_and_biases import WeightsAndBiases, log_front
 from run.tiny import record_of
 from tracking.offline_runs import read_runs
@@ -19,13 +20,15 @@ from tracking.offline_runs import read_runs
 RUNS = ["base", "random", "popular", "item_knn", "control", "simpson-0.3", "simpson-1", "gini-0.3", "gini-1"]
 TRAINED = ["base", "control", "simpson-0.3", "simpson-1", "gini-0.3", "gini-1"]
 POINT = ("beta=1", "diversity=[gini,simpson]", "trainer.log_every_n_steps=1")
-STEP_NAMES = {"loss/task", "loss/total", "loss/diversity/gini", "loss/diversity/simpson"}
+TERMS = {f"loss/{part}/{name}" for part in ("diversity", "scaled", "weighted") for name in ("gini", "simpson")}
+STEP_NAMES = {"loss/task", "loss/total", "gradient/outside_top_k", *TERMS}
 METRICS = ["recall", "ndcg", "mrr", "entropy", "simpson", "ilad", "ilmd", "coverage", "gini", "popularity", "overlap"]
 FINAL_NAMES = {f"{split}/{name}@10" for split in ("validation", "test") for name in METRICS} | {
     "validation/auc",
     "test/auc",
 }
 RATIOS = {"ratio/gini", "ratio/simpson"}
+COSTS = {f"cost/{name}" for name in ("fit_seconds", "evaluate_seconds", "steps", "peak_memory_mb")}
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +72,53 @@ def test_the_summary_holds_what_the_record_holds(logged_sweep, tiny_sweep):
         record, summary = record_of(tiny_sweep.folder / name), logged_sweep[name].summary
         flat = {f"{split}/{key}": value for split, values in record["metrics"].items() for key, value in values.items()}
         assert set(flat) >= FINAL_NAMES
+        flat |= {f"cost/{key}": value for key, value in record["cost"].items()}
+        assert set(flat) >= COSTS
         assert {key: summary[key] for key in flat} == pytest.approx(flat)
+
+
+def test_tags_say_what_a_run_is(logged_sweep):
+    assert logged_sweep["gini-1"].tags == {"trained", "Synthetic", "TwoTower", "CrossEntropy", "gini", "seed-0"}
+    assert logged_sweep["control"].tags == {"control", "Synthetic", "TwoTower", "CrossEntropy", "seed-0"}
+    assert logged_sweep["popular"].tags == {"baseline", "Synthetic", "Popular"}
+    assert logged_sweep["tiny-front"].tags == {"front"}
+
+
+def test_what_is_validated_is_drawn_over_epochs_and_accuracy_over_diversity(logged_sweep):
+    for name in RUNS:
+        axes = logged_sweep[name].axes
+        assert "epoch" in axes
+        assert axes["validation/*"] == "epoch"
+        assert axes["validation/ndcg@10"] == "validation/gini@10"
+        assert axes["*"] == "trainer/global_step"
+    rows = [row for row in logged_sweep["base"].rows if "validation/ndcg@10" in row and "epoch" in row]
+    assert rows
+    assert all({"validation/gini@10", "trainer/global_step"} <= row.keys() for row in rows)
+
+
+def test_each_run_keeps_its_weights_as_an_artifact_where_they_are(logged_sweep, tiny_sweep):
+    for name in RUNS:
+        record = record_of(tiny_sweep.folder / name)
+        ((key, artifact),) = logged_sweep[name].artifacts.items()
+        assert key == ("model", f"tiny-{name}")
+        assert record["identity"] in artifact["aliases"]
+        assert artifact["metadata"]["identity"] == record["identity"]
+        assert artifact["metadata"]["data"] == record["data"]["fingerprint"]
+        weights = tiny_sweep.folder / name / "model" / "model.safetensors"
+        assert artifact["files"] == {"model.safetensors": weights}, "no copy"
+
+
+def test_each_run_knows_the_dataset_it_read(logged_sweep, tiny_sweep):
+    for name in RUNS:
+        data = record_of(tiny_sweep.folder / name)["data"]
+        lineage = Lineage.read(logged_sweep[name].folder / "lineage.json")
+        assert lineage.project == "divrec"
+        assert logged_sweep[name].folder.name.endswith(lineage.run)
+        (dataset,) = lineage.inputs
+        assert (dataset.type, dataset.name) == ("dataset", f"{data['name']}-{data['fingerprint']}")
+        assert dataset.metadata == data
+        assert [Path(file).name for file in dataset.files] == ["manifest.json"], "the log itself stays at home"
+        assert Path(dataset.files[0]).is_file()
 
 
 def test_the_fronts_run_holds_table_plots_picture_report_and_headline(logged_sweep, tiny_sweep):
@@ -78,7 +127,11 @@ def test_the_fronts_run_holds_table_plots_picture_report_and_headline(logged_swe
     assert front.config["sweep"] == "tiny"
     rows = pd.read_csv(tiny_sweep.folder / "front.csv")
     assert front.summary["front/table/nrows"] == len(rows)
-    assert {"front/picture/path", "front/report/path", "front/gini@10_table/path"} <= front.keys
+    assert {"front/picture/filenames", "front/report/path", "front/gini@10_table/path"} <= front.keys
+    plots = {f"front/{measure['metric']}_table/path" for measure in written["measures"].values()}
+    assert plots <= front.keys
+    files = front.artifacts["front", "tiny-front"]["files"]
+    assert {"front.csv", "front.json", "front.png", "report.html"} <= files.keys()
     assert front.summary["front/headline"] == written["headline"]
 
 
@@ -90,7 +143,7 @@ def test_csv_and_tensorboard_hold_the_same_names_as_wandb(tiny_shop, tmp_path):
     assert answer.code == 0, answer.text
     metrics = record_of(folder)["metrics"]
     final = {f"{split}/{name}" for split, values in metrics.items() for name in values}
-    wanted = STEP_NAMES | final | RATIOS
+    wanted = STEP_NAMES | final | RATIOS | COSTS
     own = {"epoch", "step", "hp_metric", "trainer/global_step", "_step", "_runtime", "_timestamp", "_wandb/runtime"}
     assert set(pd.read_csv(folder / "csv" / "metrics.csv").columns) - own == wanted
     events = EventAccumulator(str(folder / "tensorboard"))
@@ -99,6 +152,28 @@ def test_csv_and_tensorboard_hold_the_same_names_as_wandb(tiny_shop, tmp_path):
     (run,) = read_runs(folder)
     assert run.keys - own == wanted
     assert run.name == "run"
+
+
+def test_no_artifacts_where_none_are_wanted(tiny_shop, tmp_path):
+    tags = ("logger.wandb.artifacts=false", "logger.wandb.tags=[paper]")
+    assert tiny_shop.train(tmp_path / "run", *POINT, *tags, logger="wandb").code == 0
+    (run,) = read_runs(tmp_path / "run")
+    assert not run.artifacts
+    assert not (run.folder / "lineage.json").exists()
+    assert {"paper", "gini", "simpson", "trained"} <= run.tags
+
+
+def test_a_front_that_cannot_be_logged_is_a_warning(tiny_sweep, tmp_path, monkeypatch, caplog):
+    for name in ("front.csv", "front.json"):
+        (tmp_path / name).write_bytes((tiny_sweep.folder / name).read_bytes())
+
+    def offline(**_):
+        raise wandb.errors.CommError("no route to host")
+
+    monkeypatch.setattr(wandb, "init", offline)
+    log_front(tmp_path, "p")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no route to host" in caplog.text
 
 
 def test_no_logger_leaves_nothing(tiny_shop, tmp_path):
@@ -121,12 +196,16 @@ def test_a_failed_run_is_marked_failed(tiny_shop, tmp_path, monkeypatch):
     def broken(*_):
         raise ConfigError("broken on purpose", where="here")
 
-    monkeypatch.setattr("divrec.run.job._evaluate", broken)
+    monkeypatch.setattr("divrec.run.job.evaluate_splits", broken)
     answer = tiny_shop.train(tmp_path / "run", logger="wandb")
     assert answer.code != 0
     (run,) = read_runs(tmp_path / "run")
     assert run.exit_code == 1
     monkeypatch.undo()
+    assert tiny_shop.train(tmp_path / "run", logger="wandb").code == 0
+    again = read_runs(tmp_path / "run")
+    assert len({each.folder.name.rsplit("-", 1)[1] for each in again}) == 1, "started again it is the same run"
+    assert again[-1].exit_code == 0
     assert tiny_shop.train(tmp_path / "next", logger="wandb").code == 0, "the next run is one of its own"
     (following,) = read_runs(tmp_path / "next")
     assert following.exit_code == 0
@@ -141,36 +220,17 @@ def test_disabled_writes_nothing(tiny_shop, tmp_path):
 @pytest.mark.parametrize("mode", ["", "loud", "Offline"])
 def test_an_unknown_mode_is_refused_at_the_door(mode, tmp_path):
     with pytest.raises(ConfigError, match="WANDB_MODE"):
-        WeightsAndBiases("p", None, "n", "base", str(tmp_path), mode)
+        WeightsAndBiases("p", None, "n", str(tmp_path), mode)
     for name in ("front.csv", "front.json"):
         (tmp_path / name).write_text("{}" if name.endswith("json") else "a\n1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="WANDB_MODE"):
         log_front(tmp_path, "p", mode)
 
 
-def test_every_logger_is_closed_with_the_outcome():
-    class Witness:
-        said = ()
-
-        def finalize(self, status):
-            self.said += (status,)
-
-        def finish(self, failed):
-            self.said += (failed,)
-
-    fine, broken = Witness(), Witness()
-    with tracked([fine]):
-        pass
-    with pytest.raises(ZeroDivisionError), tracked([broken]):
-        _ = 1 / 0
-    assert fine.said == ("success", False)
-    assert broken.said == ("failed", True)
-
-
 def test_wandb_is_imported_in_one_file():
     sources = Path(divrec.__file__).parent.rglob("*.py")
     importing = [
-        path.name for path in sources if re.search(r"^\s*(import|from) wandb", path.read_text(encoding="utf-8"), re.M)
+        path.name for path in sources if re.search(r"^\s*(import|from) wandb\b", path.read_text(encoding="utf-8"), re.M)
     ]
     assert importing == ["weights_and_biases.py"]
 

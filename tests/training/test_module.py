@@ -7,27 +7,10 @@ import torch
 
 from divrec.objectives import ExposureGini, Simpson
 from divrec.training import Schedule, fit
+from training.shop import MONITOR, Log
 
 STEPS = Schedule(steps=5, learning_rate=0.05)
 BOTH = {"simpson": Simpson, "gini": ExposureGini}
-MONITOR = "validation/ndcg@5"
-
-
-class Log:
-    """A logger that keeps everything."""
-
-    def __new__(cls):
-        from pytorch_lightning.loggers.logger import DummyLogger
-
-        class Kept(DummyLogger):
-            rows: list = []  # noqa: RUF012
-
-            def log_metrics(self, metrics, step=None):
-                self.rows.append((step, dict(metrics)))
-
-        kept = Kept()
-        kept.rows = []
-        return kept
 
 
 def weights_after(module, data, trainer):
@@ -56,6 +39,7 @@ def test_every_term_and_every_metric_is_logged_under_its_name(make_module, data,
     fit(make_module(STEPS, BOTH, 1.0), data, trainer, [log], MONITOR, show_bar=False)
     names = {name for _, row in log.rows for name in row}
     assert {"loss/task", "loss/total", "loss/diversity/simpson", "loss/diversity/gini"} <= names
+    assert {"loss/scaled/gini", "loss/weighted/gini", "gradient/outside_top_k"} <= names
     assert {"ratio/simpson", "ratio/gini"} <= names
     assert {MONITOR, "validation/coverage@5", "validation/gini@5"} <= names
     for _, row in log.rows:
@@ -82,19 +66,8 @@ def test_measuring_the_ratios_moves_no_weight_and_draws_no_batch(make_module, da
     assert all(torch.allclose(plain[name], weightless[name], atol=1e-6) for name in plain)
 
 
-def test_matrices_decay_and_vectors_do_not(make_module):
-    configured = make_module(STEPS).configure_optimizers()
-    groups = configured["optimizer"].param_groups
-    assert [group["weight_decay"] for group in groups] == [0.01, 0.0]
-    assert [parameter.ndim for group in groups for parameter in group["params"]] == [2, 1]
-    assert configured["lr_scheduler"]["interval"] == "step"
-
-
-def test_frozen_parameters_stay_out_of_the_optimizer(make_module):
-    module = make_module(STEPS)
-    module.model.next_item.requires_grad_(False)
-    groups = module.configure_optimizers()["optimizer"].param_groups
-    assert [parameter is module.model.popularity for group in groups for parameter in group["params"]] == [True]
+def test_the_rate_moves_with_every_step(make_module):
+    assert make_module(STEPS).configure_optimizers()["lr_scheduler"]["interval"] == "step"
 
 
 def test_validation_measures_the_lists_that_are_delivered(make_module, data, trainer, shop_catalogue):

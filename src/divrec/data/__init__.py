@@ -26,6 +26,7 @@ from divrec.data.sources import (
 from divrec.data.split import ColdItem, GlobalTime, Split, Windows
 from divrec.data.steps import EvaluationSteps, TrainingSteps
 from divrec.data.text import ProfileText, TextTemplate
+from divrec.data.user_profiles import ProfileCuts, Profiles, UserProfiles
 from divrec.data.user_splits import LeaveOneOut, UserHoldout
 from divrec.data.validate import Admitted, admit
 from divrec.data.validation import Validation
@@ -52,7 +53,9 @@ __all__ = [
     "Preparation",
     "PreparedData",
     "Privacy",
+    "ProfileCuts",
     "ProfileText",
+    "Profiles",
     "RawLog",
     "Resources",
     "Rule",
@@ -64,6 +67,7 @@ __all__ = [
     "TrainingSteps",
     "UCIOnlineRetail",
     "UserHoldout",
+    "UserProfiles",
     "Validation",
     "Windows",
     "World",

@@ -52,14 +52,16 @@ class Collation:
     @property
     def read_weights(self) -> NDArray[np.float32]:
         """Weight of each kind in the history; 0 for kinds that are not read."""
-        weights = np.asarray(self.event_weights, dtype=np.float32)
-        return weights if self.input_kinds is None else weights * np.asarray(self.input_kinds, dtype=np.float32)
+        return np.asarray(self.event_weights, dtype=np.float32) * self.read_kinds
+
+    @property
+    def read_kinds(self) -> NDArray[np.bool_]:
+        """By kind, whether a model reads its events."""
+        return np.asarray(self.input_kinds if self.input_kinds is not None else [True] * len(self.event_weights))
 
     def is_read(self, kinds: Numbers) -> NDArray[np.bool_]:
         """Whether a model reads events of these kinds."""
-        if self.input_kinds is None:
-            return np.ones(len(kinds), dtype=np.bool_)
-        return np.asarray(self.input_kinds)[kinds]
+        return self.read_kinds[kinds]
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -122,6 +124,8 @@ def make_batch(histories: Histories, collation: Collation, asked: Asked, targets
         target_queries_P=_whole(targets.queries_P),
         target_items_P=_whole(targets.items_P),
         target_values_P=torch.from_numpy(targets.values_P.astype(np.float32)),
+        times_BL=_whole(np.where(padding_BL, 0, histories.times_E[index_BL])),
+        profiles_Q=_profiles(histories, asked),
     )
 
 
@@ -145,6 +149,13 @@ def _seen(histories: Histories, collation: Collation, asked: Asked) -> tuple[NDA
     np.maximum.at(history, cells, weights)
     history_QS = history.reshape(-1, width)
     return seen.reshape(-1, width), history_QS / history_QS.max(-1, keepdims=True)
+
+
+def _profiles(histories: Histories, asked: Asked) -> Tensor | None:
+    if histories.profiles is None:
+        return None
+    starts_Q = histories.offsets_R[asked.rows_B[asked.query_rows_Q]]
+    return _whole(histories.profiles.at(starts_Q, asked.stops_Q))
 
 
 def _whole(numbers: Numbers) -> Tensor:

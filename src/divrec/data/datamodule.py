@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from divrec.data.sources.source import Source
 from divrec.data.split import Split
 from divrec.data.steps import EvaluationSteps, TrainingSteps
 from divrec.data.text import ProfileText
+from divrec.data.user_profiles import ProfileCuts, Profiles, UserProfiles
 from divrec.errors import ConfigError
 from divrec.schema import TEST, TRAIN, VALIDATION
 
@@ -50,7 +53,10 @@ class BehaviorDataModule(LightningDataModule):
         pin_memory: put batches into page-locked memory, from where copies to a GPU are faster.
         bucket: so many training steps share their users out by length of history, and evaluation goes by length, so
             that batches are hardly padded; 1 = not, every batch is `history_length` wide.
+        windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment, so that all
+            moments are asked about alike.
         sampling: candidates and labels of training queries; None = the task draws its own candidates.
+        profiles: profile texts of users for a language model to read; None = no model reads any.
         seed: of users, moments and extra queries.
         steps_per_epoch: training steps an epoch; None = as many as show each user once.
     """
@@ -73,7 +79,9 @@ class BehaviorDataModule(LightningDataModule):
         persistent_workers: bool = False,
         pin_memory: bool = False,
         bucket: int = 1,
+        windows: Literal["lead", "full"] = "lead",
         sampling: Sampling | None = None,
+        profiles: Profiles | None = None,
         seed: int = 0,
         steps_per_epoch: int | None = None,
     ) -> None:
@@ -84,7 +92,8 @@ class BehaviorDataModule(LightningDataModule):
         self._window = (history_length, half_life_days)
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
-        self._sampling = sampling or Sampling()
+        self._windows: Literal["lead", "full"] = windows
+        self._sampling, self.profiles = sampling or Sampling(), profiles
         self._vectors_ND: torch.Tensor | None = None
         self._loading: dict[str, Any] = {
             "num_workers": num_workers,
@@ -136,13 +145,21 @@ class BehaviorDataModule(LightningDataModule):
         """A text for every user of a split, out of the history."""
         return profile.of_split(self.prepared.splits[split], self.catalogue)
 
+    @functools.cached_property
+    def user_profiles(self) -> UserProfiles | None:
+        """The profile texts of all users and who has which of them when; None where no model reads any."""
+        if self.profiles is None:
+            return None
+        histories = {name: read_histories(split) for name, split in self.prepared.splits.items()}
+        return self.profiles.of(histories, self.catalogue, self._collation().read_kinds)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, `steps_per_epoch` an epoch."""
         sampler = None
         if self._sampling.negatives is not None:
             sampler = CandidateSampler(self._sampling, np.asarray(self.catalogue["count"][:]), self._vectors_ND)
         steps = TrainingSteps(
-            read_histories(self.train),
+            dataclasses.replace(read_histories(self.train), profiles=self._profile_cuts(TRAIN)),
             self._collation(),
             self._batch_size,
             self._positions,
@@ -150,9 +167,10 @@ class BehaviorDataModule(LightningDataModule):
             *self._share(),
             sampler=sampler,
             bucket=self._bucket,
+            windows=self._windows,
         )
         length = self._steps_per_epoch or -(-steps.users // self._batch_size)
-        return self._loader(steps, StepSampler(length, self._progress))
+        return self._loader(steps, StepSampler(self._whole(length), self._progress))
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch]:
         """The users of the validation window."""
@@ -170,13 +188,29 @@ class BehaviorDataModule(LightningDataModule):
 
     def _evaluation_loader(self, split: str) -> DataLoader[EvaluationBatch]:
         rank, world = self._share()
+        table = self.prepared.splits[split]
+        if len(table) < world:
+            raise ConfigError(
+                f"more than the {len(table)} users of the {split} split", where="trainer.devices", got=world
+            )
+        # No process may be left without a batch: all of them meet at the end of an evaluation.
+        size = min(self._evaluation_batch_size, max(len(table) // world, 1))
         steps = EvaluationSteps(
-            self.prepared.splits[split], self._collation(), self._evaluation_batch_size, rank, world, self._bucket > 1
+            table,
+            self._collation(),
+            size,
+            rank,
+            world,
+            by_length=self._bucket > 1,
+            profiles=self._profile_cuts(split),
         )
         return self._loader(steps, DistributedSampler(steps, num_replicas=1, rank=0, shuffle=False))
 
+    def _profile_cuts(self, split: str) -> ProfileCuts | None:
+        return None if self.user_profiles is None else self.user_profiles.cuts[split]
+
     def _loader(self, steps: Any, sampler: DistributedSampler[Any]) -> DataLoader[Any]:  # noqa: ANN401
-        return ResumableLoader(steps, batch_size=None, sampler=sampler, **self._loading)
+        return ResumableLoader(steps, sampler, self._loading)
 
     def _collation(self) -> Collation:
         history_length, half_life_days = self._window
@@ -190,6 +224,11 @@ class BehaviorDataModule(LightningDataModule):
             half_life_days=half_life_days,
             trim=self._bucket > 1,
         )
+
+    def _whole(self, length: int) -> int:
+        """An epoch of whole optimizer steps: at its end Lightning would step on gradients that are half accumulated."""
+        together = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        return -(-length // together) * together
 
     def _progress(self) -> int | None:
         """Steps that the training has behind it, also after a checkpoint (its count of epochs is off by one then)."""

@@ -6,13 +6,16 @@ R rows (users of a split), E events, M moments (a user's events with one timesta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from divrec.data.user_profiles import ProfileCuts
 
 Numbers = NDArray[np.integer]
 
@@ -31,6 +34,7 @@ class Histories:
         starts_M: first event of each moment, and the number of events at the end.
         slots_E: number of the event's item among the distinct items, counted through all rows in order of first touch.
         distinct_E: number of distinct (row, item) pairs before each event, and their number at the end.
+        profiles: the users' profile texts; None = no model reads any.
     """
 
     users_R: Numbers
@@ -42,6 +46,7 @@ class Histories:
     starts_M: Numbers
     slots_E: Numbers
     distinct_E: Numbers
+    profiles: ProfileCuts | None = None
 
     @property
     def first_moments(self) -> Numbers:

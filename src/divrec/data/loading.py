@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from torch.utils.data import DataLoader, DistributedSampler
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 
 class StepSampler(DistributedSampler[Any]):
@@ -33,7 +34,19 @@ class StepSampler(DistributedSampler[Any]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader that Lightning may resume in mid-epoch: `StepSampler` knows from the trainer where to go on."""
+    """A loader that Lightning may resume in mid-epoch: `StepSampler` knows from the trainer where to go on.
+
+    Its generator, which only seeds workers, keeps torch's DataLoader from drawing from the program's own: how often a
+    training was validated, or interrupted, moves no dropout.
+
+    Args:
+        steps: what is loaded, by number.
+        sampler: which numbers.
+        loading: further settings of a DataLoader.
+    """
+
+    def __init__(self, steps: Dataset[Any], sampler: Sampler[int], loading: Mapping[str, Any]) -> None:
+        super().__init__(steps, batch_size=None, sampler=sampler, generator=torch.Generator(), **loading)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: a step is a pure function of its number, and the trainer counts."""

@@ -112,6 +112,7 @@ class CandidateSampler:
         else:
             shared = self._shared(np.random.default_rng(seed), pool)
             negatives_QC = torch.from_numpy(shared).expand(len(rows_Q), -1)
+        chances_N = self._chances(pool)
         values_QC, values_P = torch.zeros(negatives_QC.shape), batch.target_values_P
         if self.sampling.label == SIMILARITY_LABEL:
             assert users_QD is not None
@@ -120,8 +121,26 @@ class CandidateSampler:
             targets_PD = self._vectors_ND[batch.target_items_P]
             values_P = self._similarity((users_QD[batch.target_queries_P] * targets_PD).sum(-1))
         return dataclasses.replace(
-            batch, negatives_QC=negatives_QC.contiguous(), negative_values_QC=values_QC, target_values_P=values_P
+            batch,
+            negatives_QC=negatives_QC.contiguous(),
+            negative_values_QC=values_QC,
+            negative_log_q_QC=None if chances_N is None else chances_N.log()[negatives_QC],
+            target_values_P=values_P,
         )
+
+    def _chances(self, pool: Numbers) -> Tensor | None:
+        """Chance (N,) of each item to be the next one drawn; None where it is not drawn at random."""
+        kind = self.sampling.negatives
+        if kind == HARD:
+            return None
+        uniform_N = torch.full((self._size,), 1 / self._size)
+        if kind == UNIFORM:
+            return uniform_N
+        if kind == POPULARITY:
+            return torch.from_numpy(np.diff(self._shares_N, prepend=0)).float()
+        in_batch_N = torch.from_numpy(np.bincount(pool, minlength=self._size) / len(pool)).float()
+        part = {IN_BATCH: 0.0, MIXED: 1 - (self.sampling.num_negatives // 2) / self.sampling.num_negatives}[str(kind)]
+        return part * uniform_N + (1 - part) * in_batch_N
 
     def _shared(self, generator: np.random.Generator, pool: Numbers) -> NDArray[np.int64]:
         count, kind = self.sampling.num_negatives, self.sampling.negatives

@@ -6,6 +6,9 @@ A moment is asked about as a whole, and its query sees only what is strictly ear
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import numpy as np
 import torch
 from datasets import Dataset as Table
@@ -16,6 +19,7 @@ from divrec.batch import Batch, EvaluationBatch
 from divrec.data.collate import Asked, Collation, Targets, make_batch
 from divrec.data.histories import Histories, Numbers, flat_lists, read_histories, spread
 from divrec.data.sampling import CandidateSampler
+from divrec.data.user_profiles import ProfileCuts
 from divrec.errors import ConfigError, DataError
 from divrec.schema import USER_ID
 
@@ -27,8 +31,8 @@ class TrainingSteps(Dataset[Batch]):
     """Training batches by step number: `steps[step]` is a pure function of (seed, step), for any number of workers.
 
     Rows run through an endless sequence of permutations of the users that can be asked about. For each, one random
-    moment with a target and with a history is the lead query; the windows end there. Extra queries are earlier moments
-    inside the windows, drawn uniformly by a generator of their own, so that they do not move the lead queries.
+    moment with a target and with a history is the lead query. Extra queries are other moments inside the windows, drawn
+    uniformly by a generator of their own, so that they do not move the lead queries.
 
     Args:
         histories: of the training split.
@@ -41,6 +45,9 @@ class TrainingSteps(Dataset[Batch]):
         world: number of slices; all slices together are the batch of one process.
         sampler: adds candidates and labels; None = targets alone.
         bucket: so many steps share their users out by length of history, so that little of a batch is padding; 1 = not.
+        windows: where they end. "lead" = at the lead query, so that extra queries lie earlier and early moments are
+            asked about more often; "full" = at the user's last moment (at a random one that fills the window, where the
+            history is longer), so that all moments are asked about alike.
 
     Raises:
         ConfigError: sizes that do not fit together.
@@ -58,8 +65,12 @@ class TrainingSteps(Dataset[Batch]):
         world: int = 1,
         sampler: CandidateSampler | None = None,
         bucket: int = 1,
+        windows: Literal["lead", "full"] = "lead",
     ) -> None:
         _check_sizes(batch_size, positions, world)
+        if windows not in ("lead", "full"):
+            raise ConfigError("no such windows", where="data.windows", got=windows, mend="Use lead or full.")
+        self._windows = windows
         if bucket < 1:
             raise ConfigError("must be at least 1", where="data.bucket", got=bucket)
         self._sampler, self._bucket = sampler, bucket
@@ -93,11 +104,11 @@ class TrainingSteps(Dataset[Batch]):
         """The batch of a step, counted from 0 without an end."""
         if step < 0:
             raise IndexError(f"steps are counted from 0, got {step}")
-        rows, leads = self._leads_of(step)
+        rows, leads, ends = self._leads_of(step)
         moments = self._moments[leads]
         starts_M = self._histories.starts_M
-        window_starts = np.maximum(self._histories.offsets_R[rows], starts_M[moments] - self._collation.history_length)
-        extra_rows, extra_moments = self._extra_queries(step, window_starts, leads)
+        stops = starts_M[self._moments[ends]]
+        extra_rows, extra_moments = self._extra_queries(step, self._first_asked(rows, ends), leads, ends)
         query_rows, all_moments = np.concatenate([np.arange(len(rows)), extra_rows]), np.append(moments, extra_moments)
 
         size = self._batch_size // self._world
@@ -105,7 +116,7 @@ class TrainingSteps(Dataset[Batch]):
         mine_Q = (query_rows >= first) & (query_rows < first + size)
         asked = Asked(
             rows_B=rows[first : first + size],
-            stops_B=starts_M[moments[first : first + size]],
+            stops_B=stops[first : first + size],
             query_rows_Q=query_rows[mine_Q] - first,
             stops_Q=starts_M[all_moments[mine_Q]],
         )
@@ -124,20 +135,37 @@ class TrainingSteps(Dataset[Batch]):
         window_starts = np.maximum(histories.offsets_R[rows_M], starts_M - length)
         return np.searchsorted(self._read, window_starts) < np.searchsorted(self._read, starts_M)
 
-    def _leads_of(self, step: int) -> tuple[Numbers, Numbers]:
-        """Rows of a step and their lead queries; with buckets, a group of steps shares them out by window length."""
+    def _leads_of(self, step: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Rows of a step, their lead queries, and the queries at which their windows end.
+
+        With buckets, a group of steps shares them out by window length.
+        """
         group, place = divmod(step, self._bucket)
         rows = self._in_turn(group, self._bucket)
-        chances = np.random.default_rng([self._seed, group, _LEAD]).random(len(rows))
+        generator = np.random.default_rng([self._seed, group, _LEAD])
         low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
-        leads = low + (chances * (high - low)).astype(np.int64)
+        if self._windows == "lead":
+            leads = ends = _between(generator, low, high)
+        else:
+            seen_M = self._histories.starts_M[self._moments]  # events before each moment, over all users
+            full = np.searchsorted(seen_M, self._histories.offsets_R[rows] + self._collation.history_length)
+            ends = _between(generator, np.minimum(full, high - 1), high)
+            leads = _between(generator, self._first_asked(rows, ends), ends + 1)
         if self._bucket == 1:
-            return rows, leads
-        lengths = self._histories.starts_M[self._moments[leads]] - self._histories.offsets_R[rows]
+            return rows, leads, ends
+        lengths = self._histories.starts_M[self._moments[ends]] - self._histories.offsets_R[rows]
         by_length = np.argsort(np.minimum(lengths, self._collation.history_length), kind="stable")
         order = np.random.default_rng([self._seed, group, _BUCKET]).permutation(self._bucket)
         mine = by_length.reshape(self._bucket, self._batch_size)[order[place]]
-        return rows[mine], leads[mine]
+        return rows[mine], leads[mine], ends[mine]
+
+    def _first_asked(self, rows: Numbers, ends: Numbers) -> Numbers:
+        """First moment of each window that sees something of it: never the window's first."""
+        starts = self._histories.starts_M[self._moments[ends]] - self._collation.history_length
+        window_starts = np.maximum(self._histories.offsets_R[rows], starts)
+        if self._read is not None:
+            window_starts = self._read[np.searchsorted(self._read, window_starts)]
+        return np.searchsorted(self._moments, self._histories.moments_E[window_starts], side="right")
 
     def _in_turn(self, group: int, steps: int) -> Numbers:
         """Rows of a group of steps, out of the endless sequence of permutations."""
@@ -152,12 +180,11 @@ class TrainingSteps(Dataset[Batch]):
             self._order = (number, generator.permutation(self._rows))
         return self._order[1]
 
-    def _extra_queries(self, step: int, window_starts: Numbers, leads: Numbers) -> tuple[Numbers, Numbers]:
-        """Batch rows and moments of the extra queries: never the window's first moment, which sees nothing of it."""
-        if self._read is not None:
-            window_starts = self._read[np.searchsorted(self._read, window_starts)]
-        first = np.searchsorted(self._moments, self._histories.moments_E[window_starts], side="right")
-        rows, candidates = spread(first, leads)
+    def _extra_queries(self, step: int, first: Numbers, leads: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
+        """Batch rows and moments of the extra queries: any of the windows' but the leads."""
+        rows, candidates = spread(first, ends + 1)
+        others = candidates != leads[rows]
+        rows, candidates = rows[others], candidates[others]
         if self._extra < len(candidates):
             generator = np.random.default_rng([self._seed, step, _EXTRA, 0])
             chosen = np.sort(generator.choice(len(candidates), self._extra, replace=False))
@@ -174,6 +201,11 @@ class TrainingSteps(Dataset[Batch]):
         )
 
 
+def _between(generator: np.random.Generator, low: Numbers, high: Numbers) -> Numbers:
+    """A whole number in [low, high) for each pair."""
+    return low + (generator.random(len(low)) * (high - low)).astype(np.int64)
+
+
 class EvaluationSteps(Dataset[EvaluationBatch]):
     """The users of an evaluation split in batches; each is asked once and sees the whole history before the window.
 
@@ -186,6 +218,7 @@ class EvaluationSteps(Dataset[EvaluationBatch]):
         rank: every `world`-th batch from this one on is built.
         world: number of processes that share the batches.
         by_length: users in the order of their histories' lengths instead of the split's: less of a batch is padding.
+        profiles: the users' profile texts; None = no model reads any.
     """
 
     def __init__(
@@ -196,9 +229,11 @@ class EvaluationSteps(Dataset[EvaluationBatch]):
         rank: int = 0,
         world: int = 1,
         by_length: bool = False,
+        profiles: ProfileCuts | None = None,
     ) -> None:
         _check_sizes(batch_size, None, 1)
-        self._histories, self._collation, self._batch_size = read_histories(split), collation, batch_size
+        self._histories = dataclasses.replace(read_histories(split), profiles=profiles)
+        self._collation, self._batch_size = collation, batch_size
         table = split.with_format("arrow")[:]
         self._targets, self._target_offsets = flat_lists(table, "targets")
         self._user_ids: list[str] = table.column(USER_ID).to_pylist()

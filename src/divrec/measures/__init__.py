@@ -13,8 +13,10 @@ from divrec.measures.catalogue import (
     coverage,
     effective_coverage,
     gini_index,
+    gini_price,
     popularity_class,
     popularity_weight,
+    unseen_share,
 )
 from divrec.measures.histories import (
     beta_divergence,
@@ -43,6 +45,13 @@ from divrec.measures.lists import (
     simpson,
     vendi_score,
 )
+from divrec.measures.pairs import (
+    category_similarity,
+    log_determinant,
+    max_similarity,
+    nearest_similarity,
+    prefix_similarity,
+)
 from divrec.measures.shares import category_share
 
 __all__ = [
@@ -60,6 +69,7 @@ __all__ = [
     "calibration_kl",
     "category_distances",
     "category_share",
+    "category_similarity",
     "coverage",
     "distance_summary",
     "distinct_categories",
@@ -67,23 +77,29 @@ __all__ = [
     "entropy",
     "expected_intra_list_distance",
     "gini_index",
+    "gini_price",
     "hit_rate",
     "intent_relevance",
     "intra_list_similarity",
     "jensen_shannon",
+    "log_determinant",
+    "max_similarity",
     "minimum_distance",
     "mrr",
     "ndcg",
+    "nearest_similarity",
     "overlap",
     "pairs_won_twice",
     "popularity_class",
     "popularity_weight",
     "precision",
+    "prefix_similarity",
     "profile_distance",
     "recall",
     "serendipity",
     "simpson",
     "subtopic_recall",
     "unexpectedness",
+    "unseen_share",
     "vendi_score",
 ]

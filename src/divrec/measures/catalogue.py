@@ -25,6 +25,34 @@ def gini_index(exposure_N: Tensor) -> Tensor:
     return ((2 * ranks - size - 1) * ascending).sum(-1) / (size * exposure_N.sum(-1))
 
 
+def gini_price(exposure_N: Tensor) -> Tensor:
+    """Weight (2 rank_i - N - 1) / N of each item in the Gini index: its derivative by e_i times sum e, less a constant.
+
+    Items of equal exposure share the mean of their ranks.
+
+    Returns:
+        (N,), in (-1, 1), summing to 0; higher = shown more often than others.
+    """
+    size = exposure_N.shape[-1]
+    ascending_N = exposure_N.sort().values
+    first_N = torch.searchsorted(ascending_N, exposure_N)
+    last_N = torch.searchsorted(ascending_N, exposure_N, right=True)
+    return (first_N + last_N - size).to(exposure_N.dtype) / size
+
+
+def unseen_share(exposure_N: Tensor, users: float) -> Tensor:
+    """Expected share of items that nobody sees, mean_i exp(-U e_i), if views are independent (Poisson).
+
+    Args:
+        exposure_N: expected views of each item by one user.
+        users: U.
+
+    Returns:
+        scalar in [0, 1]; 0 = every item is seen.
+    """
+    return torch.exp(-users * exposure_N).mean(-1)
+
+
 def coverage(exposure_N: Tensor) -> Tensor:
     """Share of the catalogue that is in anybody's list (Ge et al. 2010), in [0, 1]; higher = more of it is seen.
 

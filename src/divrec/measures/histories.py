@@ -56,6 +56,7 @@ def calibration_kl(history_BC: Tensor, share_BC: Tensor, mix: float = 0.01) -> T
         (B,), in [0, -log mix]; 0 = the list has the history's proportions, higher = it neglects what the user likes.
     """
     mixed_BC = (1 - mix) * share_BC + mix * history_BC
+    mixed_BC = mixed_BC.clamp(min=torch.finfo(mixed_BC.dtype).tiny)  # a category that both lack: 0 / 0 in the gradient
     return (torch.xlogy(history_BC, history_BC) - torch.xlogy(history_BC, mixed_BC)).sum(-1)
 
 

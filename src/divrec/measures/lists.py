@@ -18,7 +18,8 @@ def simpson(share_BC: Tensor) -> Tensor:
 
 def entropy(share_BC: Tensor) -> Tensor:
     """Shannon entropy -sum_c q_c log q_c in nats: 0 = one category, log C = evenly spread."""
-    return torch.special.entr(share_BC).sum(-1)
+    # The floor keeps the gradient of an absent category finite: minus infinity there spoils the whole row.
+    return -(share_BC * share_BC.clamp(min=torch.finfo(share_BC.dtype).tiny).log()).sum(-1)
 
 
 def intra_list_similarity(slate_BN: Tensor, items_ND: Tensor) -> Tensor:

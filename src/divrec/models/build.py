@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from divrec.models.encoder import TextEncoder, Whitening
-from divrec.models.recommender import ItemTower, Recommender
+from divrec.models.item import ItemShape, ItemTower, Representation
+from divrec.models.recommender import Recommender
 from divrec.models.tuning import Tuning, distinct, text_vectors
 
 
@@ -53,10 +55,12 @@ class TwoTower:
     """Recipe of the two-tower recommender.
 
     Args:
-        user: `dim`, `event_kinds` -> user encoder.
+        user: `dim`, `event_kinds` and, where the data has profiles, `profiles_PW` -> user encoder.
         dim: width of item and user vectors.
         hidden: width of the text projection's hidden layer.
-        id_embedding: whether each item has a vector of its own beside its text.
+        representation: what an item vector is made of: `text`, `id` or `text_id`, the sum of both.
+        id_dropout: share of items whose ID part is left out of a training step; larger = vectors lean on text. Above 0,
+            items without training events have text alone.
         popularity_bias: whether each item has a score for everybody, trained from the logarithm of its training
             events; the vectors then have only taste to explain.
     """
@@ -66,14 +70,21 @@ class TwoTower:
         user: Callable[..., nn.Module],
         dim: int = 64,
         hidden: int = 128,
-        id_embedding: bool = True,
+        representation: Representation = "text_id",
+        id_dropout: float = 0.0,
         popularity_bias: bool = True,
     ) -> None:
-        self.user, self.dim, self.hidden = user, dim, hidden
-        self.id_embedding, self.popularity_bias = id_embedding, popularity_bias
+        self.user, self.popularity_bias = user, popularity_bias
+        self.shape = ItemShape(dim, hidden, representation, id_dropout)
 
     def __call__(
-        self, encoder: TextEncoder, tuning: Tuning, texts: ItemTexts, event_kinds: int, counts_N: Tensor
+        self,
+        encoder: TextEncoder,
+        tuning: Tuning,
+        texts: ItemTexts,
+        event_kinds: int,
+        counts_N: Tensor,
+        profiles_PW: Tensor | None = None,
     ) -> Recommender:
         """Build the recommender with fresh weights.
 
@@ -83,9 +94,12 @@ class TwoTower:
             texts: the catalogue's texts.
             event_kinds: number of event kinds.
             counts_N: training events of each item.
+            profiles_PW: whitened vectors of the users' profile texts; None = the data has none.
         """
-        tower = tuning(encoder, texts.texts, texts.whitening, texts.vectors_TW)
-        items = ItemTower(tower, texts.text_of_item_N, texts.whitening.width, self.dim, self.hidden, self.id_embedding)
+        user = self.user if profiles_PW is None else partial(self.user, profiles_PW=profiles_PW)
+        reads_text = self.shape.representation != "id"
+        tower = tuning(encoder, texts.texts, texts.whitening, texts.vectors_TW) if reads_text else None
+        items = ItemTower(tower, texts.text_of_item_N, texts.whitening.width, self.shape, counts_N)
         logarithm_N = (counts_N.float() + 1).log()
         bias_N = logarithm_N - logarithm_N.mean() if self.popularity_bias else None
-        return Recommender(items, self.user(dim=self.dim, event_kinds=event_kinds), bias_N)
+        return Recommender(items, user(dim=self.shape.dim, event_kinds=event_kinds), bias_N)

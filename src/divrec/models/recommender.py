@@ -1,62 +1,25 @@
 """The recommender: Batch -> ModelOutput. It knows no loss and no Lightning.
 
-Shapes: T distinct texts, W whitened width, N items, D dimension, Q queries.
+Shapes: W whitened width, N items, R some of them, D dimension, Q queries, C candidates.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from divrec.batch import Batch, ModelOutput
-
-
-class ItemTower(nn.Module):
-    """item = projection of its text vector + optional ID embedding.
-
-    Args:
-        text_tower: gives whitened text vectors (T, W) of the distinct texts.
-        text_of_item_N: for each item its text's place among the distinct ones.
-        width: W.
-        dim: D.
-        hidden: width of the projection's hidden layer.
-        id_embedding: whether each item has a vector of its own beside its text; without, new items are ranked on a par.
-    """
-
-    text_of_item_N: Tensor
-
-    def __init__(
-        self,
-        text_tower: nn.Module,
-        text_of_item_N: Tensor,
-        width: int,
-        dim: int,
-        hidden: int = 128,
-        id_embedding: bool = True,
-    ) -> None:
-        super().__init__()
-        self.text_tower = text_tower
-        self.register_buffer("text_of_item_N", text_of_item_N, persistent=False)
-        self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
-        self.identity = nn.Embedding(len(text_of_item_N), dim) if id_embedding else None
-        # Unit text vectors come in; the start is as small as the ID embedding's, so that the softmax starts flat.
-        self.scale = nn.Parameter(torch.tensor(0.1))
-        if self.identity is not None:
-            nn.init.normal_(self.identity.weight, std=0.02)
-
-    def forward(self) -> Tensor:
-        """Item vectors (N, D)."""
-        items_ND = (self.scale * self.project(self.text_tower()))[self.text_of_item_N]
-        return items_ND if self.identity is None else items_ND + self.identity.weight
+from divrec.batch import Batch, ModelOutput, Request
+from divrec.models.item import ItemTower
 
 
 class Recommender(nn.Module):
-    """Two towers and a dot product: score = <user, item> over all items.
+    """Two towers and a dot product: score = <user, item>.
 
     Args:
-        item_tower: gives all item vectors (N, D).
+        item_tower: gives item vectors (N, D), or those of some rows (R, D).
         user: (items_ND, batch) -> user vectors (Q, D).
         bias_N: start of a trained score that every item has for everybody, or None for no such score. It enters as one
             more dimension, in which every user vector is 1, so that a score stays a dot product.
@@ -70,14 +33,22 @@ class Recommender(nn.Module):
         self.bias_N = None if bias_N is None else nn.Parameter(bias_N.clone())
         self._table_ND: Tensor | None = None
 
-    def forward(self, batch: Batch) -> ModelOutput:
-        """Scores of all items for every query."""
-        items_ND = self._items()
-        users_QD = self.user(items_ND, batch)
-        if self.bias_N is not None:
-            items_ND = torch.cat([items_ND, self.bias_N.unsqueeze(-1)], dim=-1)
-            users_QD = torch.cat([users_QD, torch.ones_like(users_QD[:, :1])], dim=-1)
-        return ModelOutput(users_QD @ items_ND.T, users_QD, items_ND)
+    def forward(self, batch: Batch, request: Request | None = None) -> ModelOutput:
+        """Scores of all items for every query, or what a request asks for.
+
+        With a request, only the items of the histories and the candidates pass through the item tower: time and memory
+        of a step do not grow with the catalogue, unless the leading queries are wanted on every item.
+        """
+        if request is None or request.leading:
+            items_ND = self._items(batch)
+            users_QD = self._with_one(self.user(items_ND, batch))
+            items_ND = self._with_bias(items_ND)
+            if request is None:
+                return ModelOutput(users_QD @ items_ND.T, users_QD, items_ND)
+            candidates_CD = items_ND[request.candidates_C]
+            leading_BN = users_QD[: batch.users_B.shape[0]] @ items_ND.T
+            return ModelOutput(leading_BN, users_QD, candidates_CD, users_QD @ candidates_CD.T)
+        return self._few(batch, request.candidates_C)
 
     def train(self, mode: bool = True) -> Recommender:
         """Switch between training and evaluation; forgets the item table of the last evaluation."""
@@ -85,10 +56,33 @@ class Recommender(nn.Module):
         super().train(mode)
         return self
 
-    def _items(self) -> Tensor:
+    def _few(self, batch: Batch, candidates_C: Tensor) -> ModelOutput:
+        rows_R = torch.unique(torch.cat([batch.items_BL.flatten(), candidates_C]))
+        items_RD = self.item_tower(rows_R, _touched(batch))
+        local = dataclasses.replace(batch, items_BL=torch.searchsorted(rows_R, batch.items_BL.contiguous()))
+        users_QD = self._with_one(self.user(items_RD, local))
+        candidates_CD = self._with_bias(items_RD[torch.searchsorted(rows_R, candidates_C)], candidates_C)
+        return ModelOutput(users_QD.new_empty(0, 0), users_QD, candidates_CD, users_QD @ candidates_CD.T)
+
+    def _with_bias(self, items_RD: Tensor, rows_R: Tensor | None = None) -> Tensor:
+        if self.bias_N is None:
+            return items_RD
+        bias_R = self.bias_N if rows_R is None else self.bias_N[rows_R]
+        return torch.cat([items_RD, bias_R.unsqueeze(-1)], dim=-1)
+
+    def _with_one(self, users_QD: Tensor) -> Tensor:
+        return users_QD if self.bias_N is None else torch.cat([users_QD, torch.ones_like(users_QD[:, :1])], dim=-1)
+
+    def _items(self, batch: Batch) -> Tensor:
         """Item vectors, computed once for a whole evaluation and anew for each training step."""
         if self.training or torch.is_grad_enabled():
-            return self.item_tower()
+            return self.item_tower(live_items=_touched(batch))
         if self._table_ND is None:
-            self._table_ND = self.item_tower()
+            # Detached: an ID-only tower returns its parameter, which the module would take for one of its own.
+            self._table_ND = self.item_tower().detach()
         return self._table_ND
+
+
+def _touched(batch: Batch) -> Tensor:
+    """Items of a batch, with repeats: the targets first, then the histories."""
+    return torch.cat([batch.target_items_P, batch.items_BL[batch.groups_BL >= 0]])

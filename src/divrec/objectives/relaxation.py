@@ -8,10 +8,11 @@ Shapes: B rows, N items (seen ones masked with -inf), M candidates.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from divrec.batch import SoftSlate
 from divrec.errors import check_number
@@ -90,26 +91,53 @@ class Softmax(nn.Module):
     def forward(self, scores_BN: Tensor) -> SoftSlate:
         """Softmax mass of every item (M = N)."""
         items_BN = torch.arange(scores_BN.shape[1], device=scores_BN.device).expand_as(scores_BN)
-        weights_BN = self.k * torch.softmax(scores_BN / self.temperature, dim=-1)
+        weights_BN = self.k * torch.softmax(_precise(scores_BN) / self.temperature, dim=-1)
         return SoftSlate(items_BN, weights_BN, torch.isfinite(scores_BN), self.k)
 
 
 def _candidates(scores_BN: Tensor, top: int) -> _Candidates:
+    scores_BN = _precise(scores_BN)
     best_BM, items_BM = scores_BN.topk(min(top, scores_BN.shape[1]), dim=-1)
     maximum_B1 = best_BM[:, :1].detach()
     valid_BM = torch.isfinite(best_BM)
     shifted_BM = (best_BM - maximum_B1).masked_fill(~valid_BM, 0)
-    return _Candidates(items_BM, shifted_BM, valid_BM, _spread(scores_BN, maximum_B1))
+    return _Candidates(items_BM, shifted_BM, valid_BM, _spread(scores_BN))
 
 
-def _spread(scores_BN: Tensor, maximum_B1: Tensor) -> Tensor:
-    unmasked_BN = torch.isfinite(scores_BN)
-    count_B1 = unmasked_BN.sum(-1, keepdim=True).clamp(min=1)
-    shifted_BN = (scores_BN - maximum_B1).masked_fill(~unmasked_BN, 0)
-    centered_BN = (shifted_BN - shifted_BN.sum(-1, keepdim=True) / count_B1).masked_fill(~unmasked_BN, 0)
-    # A constant row has no spread; the floor keeps its gradient finite.
-    variance_B1 = centered_BN.square().sum(-1, keepdim=True) / count_B1
-    return variance_B1.clamp(min=torch.finfo(scores_BN.dtype).eps ** 2).sqrt()
+def _precise(scores_BN: Tensor) -> Tensor:
+    """Single precision at least: half of it can tell neither thresholds nor sums over thousands of items."""
+    return scores_BN.float() if scores_BN.dtype in (torch.float16, torch.bfloat16) else scores_BN
+
+
+def _spread(scores_BN: Tensor) -> Tensor:
+    spread_B1: Tensor = _Spread.apply(scores_BN)  # type: ignore[no-untyped-call]
+    return spread_B1
+
+
+class _Spread(torch.autograd.Function):
+    """Population standard deviation of each row's finite scores, (B, 1).
+
+    Written out because it reads all items: left to autograd it was most of the cost of a regularizer.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, scores_BN: Tensor) -> Tensor:
+        masked_BN = torch.isneginf(scores_BN)
+        count_B1 = scores_BN.shape[1] - masked_BN.sum(-1, keepdim=True)
+        count_B1 = count_B1.clamp(min=1).to(scores_BN.dtype)
+        mean_B1 = scores_BN.masked_fill(masked_BN, 0).sum(-1, keepdim=True) / count_B1
+        centered_BN = (scores_BN - mean_B1).masked_fill_(masked_BN, 0)
+        variance_B1 = torch.linalg.vecdot(centered_BN, centered_BN).unsqueeze(-1) / count_B1
+        # A constant row has no spread; the floor keeps its gradient finite.
+        spread_B1 = variance_B1.clamp(min=torch.finfo(scores_BN.dtype).eps ** 2).sqrt()
+        ctx.save_for_backward(centered_BN, count_B1 * spread_B1)
+        return spread_B1
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_B1: Tensor) -> Tensor:  # noqa: ANN401 - torch has no type for what was saved
+        centered_BN, slope_B1 = ctx.saved_tensors
+        return centered_BN * (gradient_B1 / slope_B1)
 
 
 def _memberships(logits_BM: Tensor, valid_BM: Tensor, k: int) -> Tensor:

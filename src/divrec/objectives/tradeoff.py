@@ -5,15 +5,18 @@ Shapes: B users (leading queries), Q queries, N items.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from divrec.batch import Batch, ModelOutput, SoftSlate
+from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
+from divrec.objectives.processes import mean_over_processes
+from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
 _SILENT = 1e-6  # a gradient that is smaller than this share of the task's is rounding
@@ -26,13 +29,21 @@ class TradeoffObjective(nn.Module):
     the same bit for bit, and a NaN in a regularizer cannot reach them.
 
     Args:
-        task: (scores_QN, batch) -> scalar loss L.
+        task: (scores, batch) -> scalar loss L.
         regularizers: by name; each (soft slate, batch) -> scalar penalty R.
         relaxation: masked scores_BN -> soft slate.
         beta: 0 = the task alone; larger trades accuracy for diversity.
         beta_scale: `gradient` multiplies each R by |g_L| / |g_R|, measured once at the start of training (`calibrate`),
             so that beta = 1 lets R pull as hard as L; `raw` adds beta * R as it is.
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
+        catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
+            scored; None = every item is.
+        spared_N: items that the task does not compare targets with: those without training events, say, which a model
+            that reads text would otherwise learn to rank last. None = it compares with all.
+
+    Attributes:
+        outside_share: of the last differentiated step, the part of the regularizers' gradient by the scores (sum of
+            absolute values) that lands on items outside the top k; None before.
 
     Raises:
         ConfigError: for a negative beta, an unknown scale, or beta > 0 without a regularizer.
@@ -40,21 +51,27 @@ class TradeoffObjective(nn.Module):
 
     def __init__(
         self,
-        task: nn.Module,
+        task: TaskLoss,
         regularizers: Mapping[str, Regularizer],
         relaxation: Callable[[Tensor], SoftSlate],
         beta: float = 0.0,
         beta_scale: Literal["gradient", "raw"] = "gradient",
         exclude_seen: bool = True,
+        catalogue_size: int | None = None,
+        spared_N: Tensor | None = None,
     ) -> None:
         super().__init__()
         check_dials(beta, beta_scale, regularizers)
+        self.catalogue_size = catalogue_size
+        self.register_buffer("spared_N", spared_N, persistent=False)
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
         self.register_buffer("ratios", torch.ones(len(regularizers)))
+        self.outside_share: Tensor | None = None
 
     ratios: Tensor
+    spared_N: Tensor | None
 
     @property
     def ratio_by_name(self) -> dict[str, float]:
@@ -66,27 +83,53 @@ class TradeoffObjective(nn.Module):
         """Whether `calibrate` has to run before the first step."""
         return self.beta > 0 and self.beta_scale == "gradient"
 
-    def forward(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
+    def step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Ask a model (Batch[, Request] -> ModelOutput) for what the terms need, and compute them; see `forward`."""
+        if self.catalogue_size is None:
+            return self(model(batch), batch)
+        batch = self.task.with_negatives(batch, self.catalogue_size)
+        if batch.negatives_QC is None:
+            return self(model(batch), batch)
+        candidates_C = torch.unique(torch.cat([batch.target_items_P, batch.negatives_QC.flatten()]))
+        request = Request(candidates_C, leading=self.beta > 0)
+        return self(model(batch, request), batch, request)
+
+    def forward(self, output: ModelOutput, batch: Batch, request: Request | None = None) -> dict[str, Tensor]:
         """All terms of the loss.
 
+        Args:
+            output: of the model.
+            batch: what it was asked about.
+            request: what it was asked to score; None = every item for every query.
+
         Returns:
-            `task`, `diversity/NAME` for each regularizer (unscaled), and `total`, the one to differentiate.
+            `task`, `diversity/NAME` for each regularizer (R as it is; left out where the leading queries have not been
+            scored on every item), and `total`, the one to differentiate. Where beta > 0 also `scaled/NAME` (ratio * R)
+            and `weighted/NAME` (beta * weight * ratio * R): `total` is `task` and the sum of the weighted ones.
+            Differentiating `total` sets `outside_share`.
         """
-        scores_QN = self._servable(output.scores_QN, batch)
-        terms = {TASK: self.task(scores_QN, batch)}
-        if not self.regularizers:
+        scores_QN = self._servable(output.scores_QN, batch.seen_QS)
+        if request is None:
+            terms = {TASK: self.task(self._compared(scores_QN), batch)}
+        else:
+            assert output.candidate_scores_QC is not None
+            local = _among(batch, request.candidates_C)
+            scores_QC = self._servable(output.candidate_scores_QC, local.seen_QS)
+            terms = {TASK: self.task(self._compared(scores_QC, request.candidates_C), local)}
+        if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
-            slate = self.relaxation(scores_QN[: batch.users_B.shape[0]])
-            penalties = {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
+            penalties = self._penalties(scores_QN[: batch.users_B.shape[0]], batch)
         terms |= {f"diversity/{name}": penalty for name, penalty in penalties.items()}
         if self.beta == 0:
             return {**terms, TOTAL: terms[TASK]}
-        weighted = [
-            ratio * regularizer.weight * penalties[name]
-            for ratio, (name, regularizer) in zip(self.ratios, self.regularizers.items(), strict=True)
-        ]
-        return {**terms, TOTAL: terms[TASK] + self.beta * torch.stack(weighted).sum()}
+        scaled = {name: ratio * penalties[name] for ratio, name in zip(self.ratios, self.regularizers, strict=True)}
+        weighted = {
+            name: scaled[name] * regularizer.weight * self.beta for name, regularizer in self.regularizers.items()
+        }
+        terms |= {f"scaled/{name}": term for name, term in scaled.items()}
+        terms |= {f"weighted/{name}": term for name, term in weighted.items()}
+        return {**terms, TOTAL: terms[TASK] + torch.stack(list(weighted.values())).sum()}
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Measure |g_L| / |g_R| on the trainable parameters over a few batches, and fix it.
@@ -104,10 +147,10 @@ class TradeoffObjective(nn.Module):
         batches = list(batches)
         with torch.no_grad():
             for batch in batches:
-                self(model(batch), batch)
+                self.step(model, batch)
         squared = {name: 0.0 for name in (TASK, *self.regularizers)}
         for batch in batches:
-            terms = self(model(batch), batch)
+            terms = self.step(model, batch)
             for name in squared:
                 term = terms[name if name == TASK else f"diversity/{name}"]
                 squared[name] += _squared_norm(term, parameters)
@@ -121,12 +164,37 @@ class TradeoffObjective(nn.Module):
             self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
         return self.ratio_by_name
 
-    def _servable(self, scores_QN: Tensor, batch: Batch) -> Tensor:
+    def _penalties(self, scores_BN: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """R by name, read from the rows of scores that the task has asked for anyway."""
+        # Half precision cannot tell a threshold among thousands of scores.
+        with torch.autocast(scores_BN.device.type, enabled=False):
+            slate = self.relaxation(scores_BN)
+            if scores_BN.requires_grad:
+                places_BK = slate.weights_BM.detach().topk(min(slate.k, slate.weights_BM.shape[1]), dim=-1).indices
+                inside_BK = slate.items_BM.gather(1, places_BK)
+                scores_BN.register_hook(  # type: ignore[no-untyped-call]
+                    lambda gradient_BN: self._measure_outside_share(gradient_BN, inside_BK)
+                )
+            return {name: regularizer(slate, batch) for name, regularizer in self.regularizers.items()}
+
+    def _measure_outside_share(self, gradient_BN: Tensor, inside_BK: Tensor) -> None:
+        size_BN = gradient_BN.detach().abs()
+        total, inside = size_BN.sum(), size_BN.gather(1, inside_BK).sum()
+        self.outside_share = (total - inside) / total.clamp(min=torch.finfo(total.dtype).tiny)  # no gradient: 0
+
+    def _compared(self, scores_QC: Tensor, candidates_C: Tensor | None = None) -> Tensor:
+        """Scores with the spared items masked out, which the delivered lists, and R, keep."""
+        if self.spared_N is None:
+            return scores_QC
+        spared_C = self.spared_N if candidates_C is None else self.spared_N[candidates_C]
+        return scores_QC.masked_fill(spared_C, -torch.inf)
+
+    def _servable(self, scores_QN: Tensor, seen_QS: Tensor) -> Tensor:
         if not self.exclude_seen:
             return scores_QN
         queries, size = scores_QN.shape
         seen_QN = torch.zeros(queries, size + 1, dtype=torch.bool, device=scores_QN.device)
-        return scores_QN.masked_fill(seen_QN.scatter_(1, batch.seen_QS, True)[:, :size], -torch.inf)
+        return scores_QN.masked_fill(seen_QN.scatter_(1, seen_QS[:queries], True)[:, :size], -torch.inf)
 
 
 def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> None:
@@ -147,8 +215,28 @@ def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> No
         )
 
 
+def _among(batch: Batch, candidates_C: Tensor) -> Batch:
+    """The batch with items as places among the candidates; seen items that are none of them turn into padding."""
+    size = candidates_C.shape[0]
+    seen_QS = torch.searchsorted(candidates_C, batch.seen_QS.contiguous())
+    is_candidate_QS = candidates_C[seen_QS.clamp(max=size - 1)] == batch.seen_QS
+    assert batch.negatives_QC is not None
+    return dataclasses.replace(
+        batch,
+        seen_QS=seen_QS.masked_fill(~is_candidate_QS, size),
+        target_items_P=torch.searchsorted(candidates_C, batch.target_items_P),
+        negatives_QC=torch.searchsorted(candidates_C, batch.negatives_QC.contiguous()),
+    )
+
+
 def _squared_norm(term: Tensor, parameters: Sequence[Tensor]) -> float:
+    """Of the gradient of the whole batch, of which each process may have a part."""
     if not term.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-    return sum(float(gradient.square().sum()) for gradient in gradients if gradient is not None)
+    whole = (mean_over_processes(_or_zero(each, like)) for each, like in zip(gradients, parameters, strict=True))
+    return sum(float(gradient.square().sum()) for gradient in whole)
+
+
+def _or_zero(gradient: Tensor | None, parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if gradient is None else gradient

@@ -16,12 +16,13 @@ from divrec.batch import Catalogue
 from divrec.data import BehaviorDataModule
 from divrec.errors import ConfigError
 from divrec.evaluation import Protocol
-from divrec.models import ItemTexts, TextEncoder
+from divrec.models import CrossEncoder, ItemTexts, TextEncoder
 from divrec.objectives import TradeoffObjective
 from divrec.ranking import tie_order
 from divrec.rerank import Reranker
 from divrec.run.clusters import CLUSTER_SOURCE, cluster_items
 from divrec.run.door import build, call
+from divrec.run.first_stage import load_first_stage
 from divrec.schema import CATEGORIES, ITEM_ID, TEXT
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     recipe: Any = build(config.model)  # first: a mistake in it should not wait for the encoder
     table = data.catalogue
     encoder: TextEncoder = build(config.encoder)
+    encoder.cache = Path(config.paths.embeddings)
     texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
     catalogue = _catalogue(data, texts)
     if data.needs_vectors:
@@ -90,7 +92,14 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
         name: call(build(node), f"diversity.{name}", catalogue=catalogue) for name, node in config.diversity.items()
     }
     return TradeoffObjective(
-        build(config.task), regularizers, build(config.relaxation), config.beta, config.beta_scale, config.exclude_seen
+        build(config.task),
+        regularizers,
+        build(config.relaxation),
+        config.beta,
+        config.beta_scale,
+        config.exclude_seen,
+        catalogue.size,
+        spared_N=catalogue.counts_N == 0 if config.spare_new else None,
     )
 
 
@@ -154,7 +163,24 @@ def _model(
         recipe.fit(data.train, catalogue)
         return recipe
     kinds = len(data.manifest["event_kinds"])
-    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N)
+    if isinstance(recipe, CrossEncoder):
+        first_stage = (
+            None if recipe.first_stage is None else load_first_stage(recipe.first_stage, config, data, assemble)
+        )
+        profiles = [] if data.user_profiles is None else data.user_profiles.texts
+        return call(recipe, "model", encoder, texts, profiles, first_stage)
+    profiles_PW = _profile_vectors(config, data, texts)
+    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N, profiles_PW)
     if not isinstance(model, nn.Module):
         raise ConfigError("builds no module", where="model", got=type(model).__name__)
     return model
+
+
+def _profile_vectors(config: DictConfig, data: BehaviorDataModule, texts: ItemTexts) -> torch.Tensor | None:
+    """Whitened vectors of the users' profile texts, 0 for the empty one; None where no model reads any."""
+    if data.profiles is None or data.user_profiles is None:
+        return None
+    reader: TextEncoder = build(config.encoder, max_tokens=data.profiles.text.max_tokens)
+    reader.cache = Path(config.paths.embeddings)
+    told_PW = texts.whitening(reader.encode_cached(data.user_profiles.texts[1:], Path(config.paths.embeddings)))
+    return torch.cat([torch.zeros_like(told_PW[:1]), told_PW])

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from divrec.errors import ConfigError, DivrecError, check_number
+from divrec.schema import KINDS
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
@@ -90,10 +91,13 @@ def check_dials(config: DictConfig) -> None:
     check_number("k", config.k, least=1, whole=True)
     check_number("seed", config.seed, least=0, whole=True)
     check_number("threads", config.threads, least=1, whole=True)
-    if not isinstance(config.exclude_seen, bool):
-        raise ConfigError("must be true or false", where="exclude_seen", got=config.exclude_seen)
+    for key in ("exclude_seen", "spare_new"):
+        if not isinstance(config[key], bool):
+            raise ConfigError("must be true or false", where=key, got=config[key])
     if config.init_from is not None and not isinstance(config.init_from, str):
         raise ConfigError("must be the folder of a run, or null", where="init_from", got=config.init_from)
+    if config.kind is not None and config.kind not in KINDS:
+        raise ConfigError("no such kind", where="kind", got=config.kind, mend=f"Use {', '.join(KINDS)}, or null.")
     if config.beta_scale not in ("gradient", "raw"):
         raise ConfigError("no such scale", where="beta_scale", got=config.beta_scale, mend="Use gradient or raw.")
     if config.beta > 0 and not config.diversity:

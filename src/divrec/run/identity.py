@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _IRRELEVANT = (
     "group",
     "kind",
     "init_from",
+    "checkpoint_minutes",
     "data.root",  # what lies there counts, through the fingerprint
     "data.source.root",
     "data.datasets_root",
@@ -30,9 +32,11 @@ _IRRELEVANT = (
     "data.num_workers",
     "data.persistent_workers",
     "data.pin_memory",
+    "model.first_stage",  # its identity counts, like that of `init_from`
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.strategy",
     "trainer.log_every_n_steps",
 )
 
@@ -57,7 +61,7 @@ def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_i
         config: resolved.
         data_fingerprint: of the dataset on disk.
         encoder: name of the language model.
-        base_identity: of the run in `init_from`.
+        base_identity: of the run in `init_from`, and of the first stage where there is one.
     """
     parts = [SCHEMA_VERSION, __version__, data_fingerprint, encoder, base_identity, relevant(config)]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
@@ -81,18 +85,48 @@ def recorded(folder: Path) -> dict[str, Any] | None:
         ) from error
 
 
+def finished(folder: Path, where: str) -> dict[str, Any]:
+    """The record of a run that has to be finished.
+
+    Args:
+        folder: of the run.
+        where: the config key that names it.
+
+    Raises:
+        RecordError: if there is none, or it cannot be read.
+    """
+    found = recorded(folder)
+    if found is None:
+        raise RecordError(
+            "holds no finished run", where=where, got=str(folder), mend="Give the folder of a run with a record.json."
+        )
+    return found
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], keys: Sequence[str] = ("",)) -> list[str]:
+    """The relevant settings that differ between two configs, as "key: before -> after".
+
+    Args:
+        before: a resolved config.
+        after: another.
+        keys: beginnings of the dotted keys that count; all by default.
+    """
+    one, other = _flat(relevant(before)), _flat(relevant(after))
+    return [
+        f"{key}: {one.get(key)} -> {other.get(key)}"
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key) != other.get(key)
+        and any(key == each or key.startswith(f"{each}.") or not each for each in keys)
+    ]
+
+
 def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
     """Say which settings differ from those of the finished run that lies in the folder.
 
     Raises:
         ConfigError: always.
     """
-    before, after = _flat(relevant(found["config"])), _flat(relevant(config))
-    differing = [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
+    differing = differences(found["config"], config)
     raise ConfigError(
         "holds a finished run of other settings ("
         + ("; ".join(differing[:5]) or "its data, base or code version differ")

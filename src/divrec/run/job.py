@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import resource
 import sys
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +19,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from divrec import __version__
-from divrec.errors import ConfigError, DataError, RecordError
-from divrec.evaluation import AS_RANKED, Evaluated, evaluate, point_name, write_point
+from divrec.errors import ConfigError, RecordError
+from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
-from divrec.run.identity import commit, identity, recorded, refuse_another
+from divrec.run.finished import evaluate_splits, open_again
+from divrec.run.hardware import check_hardware
+from divrec.run.identity import commit, finished, identity, recorded, refuse_another
 from divrec.schema import (
     BASE,
     BASELINE,
@@ -36,11 +37,19 @@ from divrec.schema import (
     RECORD_FILE,
     TEST,
     TRAINED,
-    VALIDATION,
     RunRecord,
 )
 from divrec.tracking import log_final, tracked
-from divrec.training import RecommenderModule, fit, load_weights, save_weights
+from divrec.training import (
+    AUC_OF_CANDIDATES,
+    Fitted,
+    RecommenderModule,
+    TrainingCheckpoint,
+    fit,
+    leads,
+    load_weights,
+    save_weights,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +58,7 @@ logger = logging.getLogger(__name__)
 class Trained:
     """What a training leaves beside its weights."""
 
-    steps: int = 0
-    seconds: float = 0.0
+    fitted: Fitted = Fitted(steps=0, seconds=0.0, leads=True)
     terms: TradeoffObjective | None = None
 
 
@@ -60,31 +68,37 @@ def train(config: DictConfig) -> None:
     Raises:
         ConfigError, DataError, RecordError: see `divrec.errors`.
     """
+    check_hardware(config, HydraConfig.get().mode is RunMode.MULTIRUN)
     folder = Path(HydraConfig.get().runtime.output_dir)
     _settle(config, folder)
     strategies = rerankers(config)
     data = open_data(config)
     own = identity(resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config))
+    checkpoint = TrainingCheckpoint(folder, own, config.checkpoint_minutes)
     found = recorded(folder)
     if found is not None:
         if found["identity"] != own:
             refuse_another(found, resolved(config), folder)
         logger.info("finished before: nothing to train in %s", folder)
+        checkpoint.discard()
         rerank(folder, config.rerank)
         return
-    config.kind = _kind(config)
+    config.kind = config.kind or _kind(config)
     parts = assemble(config, data)
-    with tracked([build(node) for node in config.logger.values()]) as loggers:
+    with tracked([build(node) for node in config.logger.values()] if leads() else []) as loggers:
         for each in loggers:
             each.log_hyperparams(resolved(config))
-        trained = Trained() if parts.is_baseline else _fit(config, parts, loggers)
+        trained = Trained() if parts.is_baseline else _fit(config, parts, loggers, checkpoint)
+        if not trained.fitted.leads:
+            return
         save_weights(parts.model, folder / MODEL_FOLDER)
-        results = _evaluate(parts, strategies)
+        results = evaluate_splits(parts, strategies)
         record = _record(config, parts, own, trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
-        log_final(loggers, record.metrics, trained.steps)
+        checkpoint.discard()
+        log_final(loggers, record, folder)
     names = [f"{name}@{config.k}" for name in ("ndcg", "coverage", "gini")]
     logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
 
@@ -100,11 +114,7 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
         RecordError: if there is no finished run.
         DataError: if its dataset has changed since.
     """
-    found = recorded(folder)
-    if found is None:
-        raise RecordError(
-            "holds no finished run", where="run", got=str(folder), mend="Give the folder of a run with a record.json."
-        )
+    found = finished(folder, "run")
     config = OmegaConf.create(found["config"])
     config.rerank = strategies
     missing = [
@@ -112,24 +122,18 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
     ]
     if not missing:
         return
-    data = open_data(config)
-    if data.manifest["fingerprint"] != found["data"]["fingerprint"]:
-        raise DataError(
-            "the data has changed since this run was trained",
-            where=str(folder),
-            got=data.manifest["fingerprint"],
-            mend="Train it again.",
-        )
-    parts = assemble(config, data)
+    parts = open_again(config, found["data"]["fingerprint"], folder)
     load_weights(parts.model, folder / MODEL_FOLDER)
     record = RunRecord(**found)
-    _write_derived(folder, record, _evaluate(parts, missing), missing)
+    _write_derived(folder, record, evaluate_splits(parts, missing), missing)
     logger.info("added %s", ", ".join(point_name(each) for each in missing))
 
 
 def _settle(config: DictConfig, folder: Path) -> None:
     """Threads, seeds, the run's name; and quiet for what Lightning says of itself at every start."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    if not leads():
+        logging.getLogger("divrec").setLevel(logging.WARNING)  # the first process says it all
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -147,25 +151,49 @@ def _kind(config: DictConfig) -> str:
 
 
 def _base_identity(config: DictConfig) -> str | None:
-    if config.init_from is None:
-        return None
-    found = recorded(Path(config.init_from))
+    """Identities of the finished runs that this one builds on: its start, and the first stage of its model."""
+    start, first_stage = config.init_from, config.model.get("first_stage")
+    identities = [] if start is None else [_identity_of(start, "init_from")]
+    identities += [] if first_stage is None else ["behind " + _identity_of(first_stage, "model.first_stage")]
+    return ", ".join(identities) or None
+
+
+def _identity_of(folder: str, key: str) -> str:
+    found = recorded(Path(folder))
     if found is None:
         raise RecordError(
-            "holds no finished run to start from",
-            where="init_from",
-            got=str(config.init_from),
-            mend="Train that run first, or set init_from=null.",
+            "holds no finished run to build on",
+            where=key,
+            got=str(folder),
+            mend=f"Train that run first, or set {key}=null.",
         )
     return str(found["identity"])
 
 
-def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: ANN401
+def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingCheckpoint) -> Trained:  # noqa: ANN401
     if config.init_from is not None:
         load_weights(parts.model, Path(config.init_from) / MODEL_FOLDER)
     terms = objective(config, parts.catalogue)
-    schedule = build(config.schedule)
-    module = RecommenderModule(
+    module = build_module(config, parts, terms)
+    schedule = module.schedule
+    logger.info(
+        "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
+    )
+    known = [f"validation/{name}" for name in module.metrics.all_names]
+    known += [AUC_OF_CANDIDATES] if module.configure_callbacks() else []
+    if config.monitor not in known:
+        raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
+    trainer = partial(call, build(config.trainer), "trainer")
+    if config.compile:
+        parts.model.compile()
+    fitted = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar(), checkpoint)
+    return Trained(fitted, terms)
+
+
+def build_module(config: DictConfig, parts: Parts, terms: TradeoffObjective) -> RecommenderModule:
+    """What a training moves, with fresh weights or those of `parts`."""
+    schedule = build(config.schedule)  # before the optimizer that takes its rate from it: the message names the key
+    return RecommenderModule(
         parts.model,
         terms,
         call(parts.protocol.metrics, "metrics", parts.catalogue),
@@ -174,26 +202,11 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any) -> Trained:  # noqa: AN
         parts.protocol.tie_order_N,
         config.exclude_seen,
     )
-    logger.info(
-        "training up to %d steps, beta %g, diversity %s", schedule.steps, config.beta, list(config.diversity) or "none"
-    )
-    started = time.perf_counter()
-    known = [f"validation/{name}" for name in module.metrics.all_names]
-    if config.monitor not in known:
-        raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
-    trainer = partial(call, build(config.trainer), "trainer")
-    steps = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar())
-    return Trained(steps, time.perf_counter() - started, terms)
 
 
 def _show_bar() -> bool:
     """A bar needs a terminal of its own; the runs of a sweep share one and log lines instead."""
     return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
-
-
-def _evaluate(parts: Parts, strategies: list[Reranker]) -> dict[str, Evaluated]:
-    splits = {VALIDATION: parts.data.val_dataloader(), TEST: parts.data.test_dataloader()}
-    return evaluate(parts.model, splits, parts.catalogue, parts.item_ids, parts.protocol, strategies)
 
 
 def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evaluated: Evaluated) -> RunRecord:
@@ -215,9 +228,9 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         objective=_objective_facts(config, parts, trained.terms),
         metrics=evaluated.metrics,
         cost={
-            "fit_seconds": trained.seconds,
+            "fit_seconds": trained.fitted.seconds,
             "evaluate_seconds": evaluated.seconds,
-            "steps": trained.steps,
+            "steps": trained.fitted.steps,
             "peak_memory_mb": _peak_memory_mb(),
         },
         code={"version": __version__, "commit": commit()},

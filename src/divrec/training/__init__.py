@@ -1,7 +1,25 @@
 """Drives model, objective and data under a Lightning Trainer."""
 
-from divrec.training.fit import fit, load_weights, save_weights
+from divrec.training.candidate_auc import AUC_OF_CANDIDATES, CandidateAUC, candidate_auc
+from divrec.training.checkpoint import CHECKPOINT_FOLDER, TrainingCheckpoint
+from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
+from divrec.training.optimizer import GroupedOptimizer
 from divrec.training.schedule import Schedule
+from divrec.training.weights import load_weights, save_weights
 
-__all__ = ["RecommenderModule", "Schedule", "fit", "load_weights", "save_weights"]
+__all__ = [
+    "AUC_OF_CANDIDATES",
+    "CHECKPOINT_FOLDER",
+    "CandidateAUC",
+    "Fitted",
+    "GroupedOptimizer",
+    "RecommenderModule",
+    "Schedule",
+    "TrainingCheckpoint",
+    "candidate_auc",
+    "fit",
+    "leads",
+    "load_weights",
+    "save_weights",
+]

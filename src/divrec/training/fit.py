@@ -1,26 +1,38 @@
-"""Fitting: the Trainer around the module, best or last weights, weights on disk as safetensors."""
+"""Fitting: the Trainer around the module, best or last weights."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed
 
-from divrec.errors import ConfigError, RecordError
-from divrec.storage import replacing
+from divrec.training.checkpoint import TrainingCheckpoint
 from divrec.training.module import RecommenderModule
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS_FILE = "model.safetensors"
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training has come to.
+
+    Attributes:
+        steps: optimizer steps behind the weights that were kept.
+        seconds: spent, before an interruption and after it.
+        leads: whether this process goes on with the run; False = it has only helped another one to train.
+    """
+
+    steps: int
+    seconds: float
+    leads: bool
 
 
 class BestWeights(Callback):
@@ -50,6 +62,14 @@ class BestWeights(Callback):
         if self._weights:
             pl_module.load_state_dict(self._weights)
 
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"best": self.best, "step": self.step, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.best, self.step, self._weights = state_dict["best"], state_dict["step"], state_dict["weights"]
+
 
 class ProgressLines(Callback):
     """One log line a validation, for terminals and logs alike.
@@ -77,8 +97,9 @@ def fit(
     loggers: Sequence[Logger],
     monitor: str,
     show_bar: bool,
-) -> int:
-    """Train the module in place.
+    checkpoint: TrainingCheckpoint | None = None,
+) -> Fitted:
+    """Train the module in place, from where an interrupted training of the same run was left if there is one.
 
     Args:
         module: what to train.
@@ -87,15 +108,16 @@ def fit(
         loggers: where per-step values go.
         monitor: logged validation value that early stopping watches; higher is better.
         show_bar: Lightning's progress bar.
-
-    Returns:
-        The steps behind the weights that were kept.
+        checkpoint: keeps the state of the training for the case that it is killed; None = it would start anew.
     """
+    started = time.perf_counter()
     schedule = module.schedule
     best = BestWeights(monitor)
     callbacks: list[Callback] = [ProgressLines(monitor)]
     if schedule.patience is not None:
         callbacks += [EarlyStopping(monitor, mode="max", patience=schedule.patience), best]
+    if checkpoint is not None:
+        callbacks.append(checkpoint)  # last: it keeps what the others have decided
     built = trainer(
         max_steps=schedule.steps,
         val_check_interval=schedule.interval,
@@ -108,40 +130,29 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    built.fit(module, datamodule=datamodule)
+    # Lightning counts batches here, a schedule optimizer steps.
+    built.val_check_interval = schedule.interval * built.accumulate_grad_batches
+    found = None if checkpoint is None else checkpoint.found()
+    built.fit(module, datamodule=datamodule, ckpt_path=found, weights_only=True)
     if built.interrupted:
         raise KeyboardInterrupt
-    return best.step if schedule.stops_early else built.global_step
+    _part(datamodule)
+    before = 0.0 if checkpoint is None else checkpoint.seconds_before
+    return Fitted(
+        steps=best.step if schedule.stops_early else built.global_step,
+        seconds=before + time.perf_counter() - started,
+        leads=leads(),
+    )
 
 
-def save_weights(model: nn.Module, folder: Path) -> None:
-    """Write the model's own weights (a frozen language model is not among them) to FOLDER/model.safetensors."""
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+def leads() -> bool:
+    """Whether this process is the only one of its run, or the first of several that train it together."""
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Load FOLDER/model.safetensors into a model of the same shape.
-
-    Raises:
-        RecordError: if the file is missing or broken.
-        ConfigError: if its weights belong to another model.
-    """
-    file = folder / WEIGHTS_FILE
-    if not file.is_file():
-        raise RecordError("no weights here", where=str(file), mend="Train the run first, or mend init_from.")
-    try:
-        weights: dict[str, Any] = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise RecordError(
-            f"the weights cannot be read ({error})", where=str(file), mend="Delete the run's folder and train it again."
-        ) from error
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"the weights belong to another model ({str(error).splitlines()[-1].strip()})",
-            where="init_from",
-            got=str(folder),
-            mend="Use the same model, user, tuning and data as the run it came from.",
-        ) from error
+def _part(datamodule: pl.LightningDataModule) -> None:
+    """End the work of several processes on one training: what follows, the first one does with all the data."""
+    datamodule.trainer = None
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()

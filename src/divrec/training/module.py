@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,7 +18,9 @@ from divrec.batch import Batch, EvaluationBatch
 from divrec.metrics import SlateMetrics
 from divrec.objectives import TOTAL, TradeoffObjective
 from divrec.ranking import deliver, rank
+from divrec.training.candidate_auc import CandidateAUC
 from divrec.training.schedule import Schedule
+from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ class RecommenderModule(pl.LightningModule):
         model: Batch -> ModelOutput.
         objective: (ModelOutput, Batch) -> named terms.
         metrics: of the delivered lists.
-        optimizer: parameter groups -> optimizer.
+        optimizer: model -> optimizer of its trainable weights.
         schedule: length and learning rate.
         tie_order_N: place of each item among items of equal score.
         exclude_seen: keep items that a user has touched out of the lists.
@@ -42,7 +45,7 @@ class RecommenderModule(pl.LightningModule):
         model: nn.Module,
         objective: TradeoffObjective,
         metrics: SlateMetrics,
-        optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
+        optimizer: Callable[[nn.Module], Optimizer],
         schedule: Schedule,
         tie_order_N: Tensor,
         exclude_seen: bool = True,
@@ -51,11 +54,12 @@ class RecommenderModule(pl.LightningModule):
         self.model, self.objective, self.metrics = model, objective, metrics
         self.schedule, self.exclude_seen = schedule, exclude_seen
         self.tie_order_N = tie_order_N
-        self._build_optimizer = optimizer
+        self.build_optimizer = optimizer
+        self._goes_on = False
 
     def on_train_start(self) -> None:
         """Measure the gradient ratios before the first step, on the first batches of the training."""
-        if not self.objective.needs_calibration:
+        if not self.objective.needs_calibration or self._goes_on:
             return
         loader: Iterable[Batch] = self.trainer.train_dataloader or ()
         batches = (batch.to(self.device) for batch in islice(loader, CALIBRATION_BATCHES))
@@ -64,12 +68,32 @@ class RecommenderModule(pl.LightningModule):
         for pl_logger in self.loggers:
             pl_logger.log_metrics({f"ratio/{name}": ratio for name, ratio in ratios.items()}, step=0)
 
+    def on_train_epoch_start(self) -> None:
+        """Tell the tables of text vectors, some of which are computed anew at each epoch."""
+        for table in text_tables(self.model).values():
+            table.start_epoch()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the gradient ratios that were measured when the training began."""
+        self._goes_on = True
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        """All terms of the loss of a batch, by name."""
+        return self.objective.step(self.model, batch)
+
     def training_step(self, batch: Batch, step: int) -> Tensor:
         """The total loss; every term is logged under its name."""
-        terms = self.objective(self.model(batch), batch)
+        terms = self.terms(batch)
         size = batch.users_B.shape[0]
-        self.log_dict({f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=size)
+        values = {f"loss/{name}": term.detach() for name, term in terms.items()}
+        self.log_dict(values, batch_size=size, sync_dist=self.trainer.world_size > 1)
         return terms[TOTAL]
+
+    def on_after_backward(self) -> None:
+        """Log where the regularizers' gradient went: `gradient/outside_top_k`, a share in [0, 1]."""
+        share = self.objective.outside_share
+        if share is not None:
+            self.log("gradient/outside_top_k", share)
 
     def validation_step(self, batch: EvaluationBatch, step: int) -> None:
         """Rank all items for the users of the window."""
@@ -84,13 +108,13 @@ class RecommenderModule(pl.LightningModule):
         self.log_dict({f"validation/{name}": value for name, value in self.metrics.compute().items()})
         self.metrics.reset()
 
+    def configure_callbacks(self) -> list[Callback]:
+        """What the model wants to be watched with: the AUC over few candidates, for one that reads few pairs."""
+        candidates = getattr(self.model, "development_candidates", None)
+        return [] if candidates is None else [CandidateAUC(candidates)]
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The configured optimizer; matrices decay, biases, norms and gains do not."""
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
-            {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = self._build_optimizer([group for group in groups if group["params"]])
+        """The configured optimizer; its rates follow the schedule."""
+        optimizer = self.build_optimizer(self.model)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.factor())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,10 +1,11 @@
-"""User encoders: from the item vectors of a history to a user vector at each queried moment.
+"""A small transformer over the history.
 
 Shapes: B rows, L history length, Q queries, D dimension, H heads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from divrec.batch import Batch
 from divrec.errors import ConfigError, check_number
+from divrec.models.user.time_gaps import TimeGaps
+from divrec.models.user.visible import visible_events, weighted_mean
 
 
 class AttentionUser(nn.Module):
@@ -33,6 +36,9 @@ class AttentionUser(nn.Module):
             whole window (the next weeks).
         output_gain: length at which user vectors start, in units of sqrt(D). A small one lets taste grow from the
             popularity score; with 1 and small data, taste is noise before it is learned.
+        time_gaps: whether the time between events is read, in ranges that double: since the moment before, between
+            two events that attend, and (with `pooling: all`) the age of an event when its user is asked about. For logs
+            with order alone, whose times are made up, leave it off.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class AttentionUser(nn.Module):
         event_kinds: int = 1,
         pooling: Literal["last", "all"] = "all",
         output_gain: float = 0.1,
+        time_gaps: bool = False,
     ) -> None:
         super().__init__()
         if pooling not in ("last", "all"):
@@ -63,41 +70,28 @@ class AttentionUser(nn.Module):
         nn.init.constant_(self.norm.weight, output_gain)
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
+        self.time_gaps = TimeGaps(dim, blocks * heads) if time_gaps else None
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         hidden_BLD = items_ND[batch.items_BL] * self.input_scale
         if self.event_kind is not None:
             hidden_BLD = hidden_BLD + self.event_kind(batch.events_BL)
+        biases: Sequence[Tensor | None] = [None] * len(self.blocks)
+        if self.time_gaps is not None:
+            hidden_BLD = hidden_BLD + self.time_gaps.event_vectors(batch)
+            biases = self.time_gaps.attention_bias(batch).chunk(len(self.blocks), dim=-1)
         hidden_BLD = self.dropout(hidden_BLD)
-        for block in self.blocks:
-            hidden_BLD = block(hidden_BLD, batch.groups_BL)
-        groups_QL = batch.groups_BL[batch.query_rows_Q]
-        last_Q1 = batch.query_groups_Q.unsqueeze(-1)
-        visible_QL = (groups_QL >= 0) & (groups_QL <= last_Q1) if self.pooling == "all" else groups_QL == last_Q1
-        return _weighted_mean(self.norm(hidden_BLD), visible_QL.to(hidden_BLD.dtype), batch)
+        for block, bias_BLLH in zip(self.blocks, biases, strict=True):
+            hidden_BLD = block(hidden_BLD, batch.groups_BL, bias_BLLH)
+        return weighted_mean(self.norm(hidden_BLD), self._weights(batch).to(hidden_BLD.dtype), batch)
 
-
-class MeanUser(nn.Module):
-    """A mean of the history's item vectors, weighted by event kind, through a linear layer: the simplest user encoder.
-
-    Args:
-        dim: width of item and user vectors.
-        dropout: on the mean.
-        event_kinds: number of event kinds, each with a learned weight.
-    """
-
-    def __init__(self, dim: int, dropout: float = 0.2, event_kinds: int = 1) -> None:
-        super().__init__()
-        self.dropout, self.project = nn.Dropout(dropout), nn.Linear(dim, dim)
-        self.kind_logit = nn.Parameter(torch.zeros(event_kinds))
-
-    def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
-        """User vectors (Q, D)."""
-        groups_QL = batch.groups_BL[batch.query_rows_Q]
-        visible_QL = (groups_QL >= 0) & (groups_QL <= batch.query_groups_Q.unsqueeze(-1))
-        weights_QL = self.kind_logit.exp()[batch.events_BL[batch.query_rows_Q]] * visible_QL
-        return self.project(self.dropout(_weighted_mean(items_ND[batch.items_BL], weights_QL, batch)))
+    def _weights(self, batch: Batch) -> Tensor:
+        """Share (Q, L) of each event in the user vector, up to a factor."""
+        if self.pooling == "last":
+            return batch.groups_BL[batch.query_rows_Q] == batch.query_groups_Q.unsqueeze(-1)
+        visible_QL = visible_events(batch)
+        return visible_QL if self.time_gaps is None else visible_QL * self.time_gaps.weights(batch)
 
 
 class _Block(nn.Module):
@@ -110,27 +104,25 @@ class _Block(nn.Module):
         self.feedforward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden_BLD: Tensor, groups_BL: Tensor) -> Tensor:
-        hidden_BLD = hidden_BLD + self.dropout(self._attend(self.attention_norm(hidden_BLD), groups_BL))
+    def forward(self, hidden_BLD: Tensor, groups_BL: Tensor, time_BLLH: Tensor | None) -> Tensor:
+        bias_BHLL = self._bias(groups_BL, time_BLLH)
+        hidden_BLD = hidden_BLD + self.dropout(self._attend(self.attention_norm(hidden_BLD), bias_BHLL))
         return hidden_BLD + self.dropout(self.feedforward(self.feedforward_norm(hidden_BLD)))
 
-    def _attend(self, hidden_BLD: Tensor, groups_BL: Tensor) -> Tensor:
+    def _attend(self, hidden_BLD: Tensor, bias_BHLL: Tensor) -> Tensor:
         rows, length, dim = hidden_BLD.shape
         parts = self.query_key_value(hidden_BLD).view(rows, length, 3, self.heads, dim // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(groups_BL))
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHLL)
         return self.output(attended.transpose(1, 2).reshape(rows, length, dim))
 
-    def _bias(self, groups_BL: Tensor) -> Tensor:
-        """Additive mask (B, H, L, L): the bias of the distance, -inf for later moments and padding."""
+    def _bias(self, groups_BL: Tensor, time_BLLH: Tensor | None) -> Tensor:
+        """Additive mask (B, H, L, L): the bias of distance and time, -inf for later moments and padding."""
         gap_BLL = groups_BL.unsqueeze(-1) - groups_BL.unsqueeze(-2)  # [b, i, j] = group_i - group_j
         hidden_BLL = (gap_BLL < 0) | (groups_BL < 0).unsqueeze(-2)
         # Padding attends to padding, or its softmax would be empty; nothing reads it.
         hidden_BLL = hidden_BLL & (groups_BL >= 0).unsqueeze(-1)
         bias_BLLH = self.distance_bias[gap_BLL.clamp(0, self.distance_bias.shape[0] - 1)]
+        if time_BLLH is not None:
+            bias_BLLH = bias_BLLH + time_BLLH
         return bias_BLLH.masked_fill(hidden_BLL.unsqueeze(-1), -torch.inf).permute(0, 3, 1, 2)
-
-
-def _weighted_mean(hidden_BLD: Tensor, weights_QL: Tensor, batch: Batch) -> Tensor:
-    weights_QL = weights_QL / weights_QL.sum(-1, keepdim=True).clamp(min=1e-6)
-    return torch.einsum("ql,qld->qd", weights_QL, hidden_BLD[batch.query_rows_Q])

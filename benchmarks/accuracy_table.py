@@ -1,0 +1,160 @@
+"""How accurate the recommender is: docs/results/accuracy.md, from the small records beside it.
+
+python benchmarks/accuracy_table.py                                  rebuilds the table from docs/results/accuracy.csv
+python benchmarks/accuracy_table.py collect FOLDER --against NAME    reads the runs SETTING-seedN in a folder, replaces
+    the rows of their data set in the CSV, and rebuilds; every setting is compared with NAME, paired over users
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import load_from_disk
+
+from divrec.analysis.records import read_record, read_users
+from divrec.analysis.statistics import draw_weights, mean_differences
+from divrec.schema import RECORD_FILE, TEST, USER_ID
+from divrec.storage import write_text
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "accuracy.csv"
+METRICS = ("ndcg@10", "recall@10")
+FEW = 5  # events before the test window
+ALL, COLD, WARM = "all users", f"at most {FEW} events", f"more than {FEW} events"
+RESAMPLES = 2000
+
+# On exactly this file, leave-one-out, all items ranked, seen items out; Recall@10 and NDCG@10.
+PUBLISHED = {
+    "amazon": [
+        ("popularity (S3-Rec's table)", 0.0152, 0.0068),
+        ("GRU4Rec (S3-Rec's table)", 0.0283, 0.0137),
+        ("BERT4Rec (S3-Rec's table)", 0.0347, 0.0170),
+        ("SASRec, BCE and one negative (S3-Rec's table)", 0.0605, 0.0318),
+        ("S3-Rec", 0.0647, 0.0327),
+        ("TIGER", 0.0648, 0.0384),
+        ("HSTU (blondered/transformer_benchmark)", 0.0788, 0.0439),
+        ("FuXi-alpha (blondered/transformer_benchmark)", 0.0809, 0.0451),
+        ("SASRec, full cross-entropy, 3 seeds (a replication)", 0.0859, 0.0503),
+        ("SASRec, sampled softmax, 256 negatives (blondered/transformer_benchmark)", 0.0921, 0.0531),
+        ("eSASRec (blondered/transformer_benchmark)", 0.0928, 0.0523),
+    ]
+}
+HEAD = """# Accuracy
+
+Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv). Test window, every item ranked for
+every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users (mean over
+seeds for each user), with 95 % intervals of {resamples:,} resamples of users.
+"""
+
+
+def collect(folder: Path, against: str) -> pd.DataFrame:
+    """One row a setting, group of users and metric.
+
+    Args:
+        folder: holds runs in folders SETTING-seedN.
+        against: the setting that all others are compared with.
+    """
+    values: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    facts: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for place in sorted(path.parent for path in folder.glob(f"*/{RECORD_FILE}")):
+        setting = re.sub(r"-seed\d+$", "", place.name)
+        record = read_record(place)
+        values[setting].append(read_users(place, TEST).set_index(USER_ID)[list(METRICS)].sort_index())
+        facts[setting].append(record.cost | {"trainable": record.model["trainable"]})
+        dataset, fingerprint, root = record.data["name"], record.data["fingerprint"], record.config["paths"]["datasets"]
+    test = load_from_disk(f"{root}/{dataset}-{fingerprint}/splits")[TEST]
+    lengths = pd.Series([len(items) for items in test["items"]], index=test[USER_ID])
+    rows = []
+    for setting, seeds in values.items():
+        for group, users in _groups(lengths).items():
+            means_SM = np.array([table.loc[users].mean() for table in seeds])
+            mine, theirs = (sum(t.loc[users].to_numpy() for t in v) / len(v) for v in (seeds, values[against]))
+            weights_RU = draw_weights(len(users), RESAMPLES, np.random.default_rng(0))
+            intervals = mean_differences(mine, theirs, weights_RU)
+            for column, (metric, interval) in enumerate(zip(METRICS, intervals, strict=True)):
+                rows.append(
+                    {
+                        "dataset": dataset,
+                        "fingerprint": fingerprint,
+                        "setting": setting,
+                        "group": group,
+                        "users": len(users),
+                        "metric": metric,
+                        "seeds": len(seeds),
+                        "mean": means_SM[:, column].mean(),
+                        "deviation": means_SM[:, column].std(ddof=1) if len(seeds) > 1 else np.nan,
+                        "against": against,
+                        "difference": interval.estimate,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "fit_seconds": np.mean([each["fit_seconds"] for each in facts[setting]]),
+                        "steps": np.mean([each["steps"] for each in facts[setting]]),
+                        "trainable": facts[setting][0]["trainable"],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _groups(lengths: pd.Series) -> dict[str, pd.Index]:
+    return {ALL: lengths.index, COLD: lengths.index[lengths <= FEW], WARM: lengths.index[lengths > FEW]}
+
+
+def markdown(results: pd.DataFrame) -> str:
+    """The tables, one a data set and group."""
+    parts = [HEAD.format(resamples=RESAMPLES)]
+    for (dataset, fingerprint), table in results.groupby(["dataset", "fingerprint"], sort=False):
+        parts.append(f"\n## {dataset}\n\nData `{dataset}-{fingerprint}`.\n")
+        for group, rows in table.groupby("group", sort=False):
+            parts.append(f"\n### {group} ({rows['users'].iloc[0]:,})\n\n{_table(rows)}")
+        if dataset in PUBLISHED:
+            lines = [f"| {name} | {ndcg:.4f} | {recall:.4f} |" for name, recall, ndcg in PUBLISHED[str(dataset)]]
+            parts.append("\n### Published on the same file\n\n| model | NDCG@10 | Recall@10 |\n| --- | --: | --: |\n")
+            parts.append("\n".join(lines) + "\n")
+    return "".join(parts)
+
+
+def _table(rows: pd.DataFrame) -> str:
+    against = rows["against"].iloc[0]
+    lines = [
+        f"| setting | seeds | trained parameters | steps | minutes | NDCG@10 | against {against} | Recall@10 | "
+        f"against {against} |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for setting, pair in rows.groupby("setting", sort=False):
+        cells = []
+        for metric in METRICS:
+            row = pair[pair["metric"] == metric].iloc[0]
+            spread = "" if np.isnan(row["deviation"]) else f" ± {row['deviation']:.4f}"
+            difference = f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+            cells += [f"{row['mean']:.4f}{spread}", "–" if setting == against else difference]
+        first = pair.iloc[0]
+        lines.append(
+            f"| {setting} | {first['seeds']} | {first['trainable']:,} | {first['steps']:.0f} | "
+            f"{first['fit_seconds'] / 60:.0f} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Collect, if asked to, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", nargs="?", choices=["render", "collect"], default="render")
+    parser.add_argument("folder", nargs="?", type=Path, help="of the runs")
+    parser.add_argument("--against", default="sasrec")
+    arguments = parser.parse_args()
+    if arguments.action == "collect":
+        found = collect(arguments.folder, arguments.against)
+        if RESULTS.exists():
+            kept = pd.read_csv(RESULTS)
+            found = pd.concat([kept[~kept["dataset"].isin(found["dataset"])], found], ignore_index=True)
+        write_text(RESULTS, found.to_csv(index=False, float_format="%.6g"))
+    write_text(RESULTS.with_suffix(".md"), markdown(pd.read_csv(RESULTS)))
+    print(RESULTS.with_suffix(".md").read_text())
+
+
+if __name__ == "__main__":
+    main()

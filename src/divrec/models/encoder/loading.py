@@ -1,0 +1,185 @@
+"""Loading a language model of any family and its tokenizer: encoders, decoders, the encoder side of T5 and its like."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from divrec.errors import ConfigError
+from divrec.models.encoder.pooling import is_decoder
+from divrec.storage import replacing
+
+BACKENDS = ("torch", "onnx_int8")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How the language model computes.
+
+    Attributes:
+        dtype: of its weights: float32, bfloat16 or float16 (the latter two pay on accelerators only).
+        attention: implementation, as transformers names it: sdpa, eager, flash_attention_2, ...; None = its own choice.
+        gradient_checkpointing: whether a training step recomputes the activations inside each layer: less memory,
+            about a third slower.
+        backend: `torch`, or `onnx_int8` = weights and activations in 8 bits through ONNX Runtime, for encoding with a
+            frozen model only.
+    """
+
+    dtype: str = "float32"
+    attention: str | None = None
+    gradient_checkpointing: bool = False
+    backend: str = "torch"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        for key, value, allowed in (("dtype", self.dtype, DTYPES), ("backend", self.backend, BACKENDS)):
+            if value not in allowed:
+                raise ConfigError(f"must be one of {', '.join(allowed)}", where=f"encoder.runtime.{key}", got=value)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a language model lies.
+
+    Attributes:
+        model: folder, hub id, or GGUF file.
+        revision: of a hub id.
+    """
+
+    model: str
+    revision: str = "main"
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is one GGUF file."""
+        return self.model.endswith(".gguf") and Path(self.model).is_file()
+
+    def identity(self) -> str:
+        """Hash of the files, or the commit behind a hub id: the same weights, wherever they lie.
+
+        Raises:
+            ConfigError: if the hub id is out of reach.
+        """
+        path = Path(self.model)
+        if not path.exists():
+            from transformers import AutoConfig
+
+            try:
+                config = AutoConfig.from_pretrained(self.model, revision=self.revision)
+            except (OSError, ValueError) as error:
+                raise self.out_of_reach(error) from error
+            return f"{self.model}@{config._commit_hash}"
+        files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("*.json")])
+        digest = hashlib.blake2b(digest_size=16)
+        for file in files:
+            digest.update(file.name.encode())
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def out_of_reach(self, error: Exception) -> ConfigError:
+        """The error for a model that cannot be loaded."""
+        lines = str(error).splitlines() or [type(error).__name__]
+        return ConfigError(
+            f"the language model cannot be loaded ({lines[0]})",
+            where="encoder.model",
+            got=self.model,
+            mend="Give a folder with config.json and model.safetensors, a GGUF file, or a hub id within reach.",
+        )
+
+
+def load_model(source: Source, runtime: Runtime, cache: Path | None) -> tuple[Any, Any]:
+    """The transformers model (evaluation mode, no pooling head) and its tokenizer, which has a padding token.
+
+    Weights must be safetensors or GGUF; code that comes with a model is never run.
+
+    Args:
+        source: where it lies.
+        runtime: how it computes.
+        cache: folder where a GGUF file is kept as safetensors once it was unpacked; None = unpack it each time.
+
+    Raises:
+        ConfigError: if the model cannot be loaded.
+    """
+    quiet_without_terminal()
+    if source.is_gguf:
+        if cache is None:
+            return _finish(*_unpack(source, runtime))
+        source = Source(str(_converted(source, cache)))
+    try:
+        tokenizer = _auto("AutoTokenizer").from_pretrained(source.model, revision=source.revision)
+        model = _auto("AutoModel").from_pretrained(
+            source.model, revision=source.revision, use_safetensors=True, **_options(runtime)
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise source.out_of_reach(error) from error
+    return _finish(model, tokenizer)
+
+
+def quiet_without_terminal() -> None:
+    """No progress bars of transformers in log files."""
+    from transformers.utils import logging as transformers_logging
+
+    if not has_terminal():
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def has_terminal() -> bool:
+    """Whether somebody watches."""
+    return sys.stderr.isatty()
+
+
+def _auto(name: str) -> Any:  # noqa: ANN401 - one of transformers' Auto classes
+    import transformers
+
+    return getattr(transformers, name)
+
+
+def _options(runtime: Runtime) -> dict[str, Any]:
+    options: dict[str, Any] = {"dtype": DTYPES[runtime.dtype]}
+    if runtime.attention is not None:
+        options["attn_implementation"] = runtime.attention
+    return options
+
+
+def _unpack(source: Source, runtime: Runtime) -> tuple[Any, Any]:
+    path = Path(source.model)
+    try:
+        tokenizer = _auto("AutoTokenizer").from_pretrained(str(path.parent), gguf_file=path.name)
+        model = _auto("AutoModel").from_pretrained(str(path.parent), gguf_file=path.name, **_options(runtime))
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise source.out_of_reach(error) from error
+    return model, tokenizer
+
+
+def _converted(source: Source, cache: Path) -> Path:
+    """Unpacking a GGUF file takes many times as long as reading safetensors: it happens once."""
+    target = cache / "unpacked" / source.identity()
+    if not (target / "config.json").is_file():
+        model, tokenizer = _unpack(source, Runtime())
+        with replacing(target) as temporary:
+            model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+    return target
+
+
+def _finish(model: Any, tokenizer: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    config = model.config
+    if getattr(config, "is_encoder_decoder", False):
+        model = model.get_encoder()
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None  # its weights would be trained by nobody
+    if is_decoder(config):
+        config.use_cache = False
+    else:
+        tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        # Never read: the mask hides it. A new token would need a row of its own in the embedding matrix.
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    return model.eval(), tokenizer

@@ -1,0 +1,168 @@
+"""Texts through a pretrained language model: found by package, folder, hub id or GGUF file; pooled; cached by content.
+
+Shapes: T texts, W tokens, D width of the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from divrec.errors import ConfigError, check_number
+from divrec.models.encoder.loading import Runtime, Source, has_terminal, load_model
+from divrec.models.encoder.packed import packed_linears
+from divrec.models.encoder.pooling import check_pooling, is_decoder, natural_pooling, pool
+from divrec.models.encoder.tokens import padded, token_ids, with_positions
+from divrec.storage import replacing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+
+class TextEncoder:
+    """A pretrained language model that turns texts into vectors. Cheap to construct: weights load at first use.
+
+    Encoders (BERT, RoBERTa, DeBERTa, MiniLM, E5), decoders (GPT-2, Llama, Qwen) and the encoder side of
+    encoder-decoders (T5) load through transformers' Auto classes.
+
+    Args:
+        model: folder, hub id, or GGUF file. Code that comes with a model is never run.
+        max_tokens: longer texts are cut.
+        batch_size: texts encoded at once.
+        revision: of a hub id.
+        pooling: `mean`, `cls`, `last` token, or `auto` = last for decoders, mean for all others.
+        prompt: put before every text, such as "query: " for E5.
+        runtime: number format, attention implementation, backend; None = fp32 in torch.
+
+    Attributes:
+        cache: folder of vectors and hidden states, named by content; None until somebody sets it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        max_tokens: int = 64,
+        batch_size: int = 32,
+        revision: str = "main",
+        pooling: str = "auto",
+        prompt: str = "",
+        runtime: Runtime | None = None,
+    ) -> None:
+        if not isinstance(model, str) or not model:
+            raise ConfigError("needs a folder, a hub id or a GGUF file", where="encoder.model", got=model)
+        check_number("encoder.max_tokens", max_tokens, least=1, whole=True)
+        check_number("encoder.batch_size", batch_size, least=1, whole=True)
+        check_pooling(pooling)
+        self.model, self.revision, self.prompt = model, revision, prompt
+        self.max_tokens, self.batch_size = max_tokens, batch_size
+        self.runtime = runtime or Runtime()
+        self.cache: Path | None = None
+        self._pooling = pooling
+        self._loaded: tuple[Any, PreTrainedTokenizerBase] | None = None
+        self._int8: Callable[[dict[str, Tensor]], Tensor] | None = None
+
+    @property
+    def source(self) -> Source:
+        """Where the weights lie."""
+        return Source(self.model, self.revision)
+
+    @property
+    def name(self) -> str:
+        """Folder, file or hub id, short enough for a table."""
+        path = Path(self.model)
+        return "/".join(path.parts[-2:]) if path.exists() else self.model
+
+    @property
+    def pooling(self) -> str:
+        """mean, cls or last; loads the model where `auto` was configured."""
+        return natural_pooling(self.load()[0].config) if self._pooling == "auto" else self._pooling
+
+    def load(self) -> tuple[Any, PreTrainedTokenizerBase]:
+        """The transformers model and its tokenizer.
+
+        Raises:
+            ConfigError: if it cannot be loaded.
+        """
+        if self._loaded is None:
+            self._loaded = load_model(self.source, self.runtime, self.cache)
+        return self._loaded
+
+    def hand_over(self) -> tuple[Any, PreTrainedTokenizerBase]:
+        """`load`, for a caller who is going to train the model: this encoder forgets it and would load it anew."""
+        loaded = self.load()
+        self._loaded = None
+        return loaded
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text after the prompt, without padding."""
+        _, tokenizer = self.load()
+        return token_ids(tokenizer, [self.prompt + text for text in texts], self.max_tokens)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids and mask of a batch, padded to its longest text."""
+        return self._batch(self.token_ids(texts))
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Pooled vectors (T, D) in fp32, in the order of the texts; sorted by length inside to save padding."""
+        from rich.progress import track
+
+        model, _ = self.load()
+        rows = self.token_ids(texts)
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        vectors_TD = torch.zeros(len(rows), model.config.hidden_size)
+        vectors = self._vectors()
+        with packed_linears(model):
+            for chunk in track(chunks, description=f"Encoding {len(texts):,} texts", disable=not has_terminal()):
+                vectors_TD[chunk] = vectors(self._batch([rows[index] for index in chunk])).float()
+        return vectors_TD
+
+    def encode_cached(self, texts: Sequence[str], folder: Path) -> Tensor:
+        """`encode`, from a file named by the content of model and texts where one exists."""
+        from safetensors.torch import load_file, save_file
+
+        target = folder / f"{self.digest(texts)}.safetensors"
+        if not target.is_file():
+            logger.info("Encoding %d distinct texts with %s", len(texts), self.name)
+            vectors_TD = self.encode(texts)
+            with replacing(target) as temporary:
+                save_file({"vectors": vectors_TD}, temporary)
+        return load_file(target)["vectors"]
+
+    def digest(self, texts: Sequence[str], *more: str) -> str:
+        """Hash of everything that decides the vectors of these texts, and of whatever else is given."""
+        digest = hashlib.blake2b(digest_size=16)
+        runtime = (self.runtime.dtype, str(self.runtime.attention), self.runtime.backend)
+        settings = (str(self.max_tokens), self._pooling, self.prompt, *runtime)
+        for part in (self.source.identity(), *settings, *more, str(len(texts)), *texts):
+            digest.update(part.encode())
+            digest.update(b"\0")
+        return digest.hexdigest()
+
+    def _batch(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+        model, tokenizer = self.load()
+        left = tokenizer.padding_side == "left"
+        tokens = padded(rows, int(tokenizer.pad_token_id), "left" if left else "right")
+        return with_positions(tokens) if left and is_decoder(model.config) else tokens
+
+    def _vectors(self) -> Callable[[dict[str, Tensor]], Tensor]:
+        """A function from a batch of tokens to pooled vectors."""
+        model, _ = self.load()
+        pooling = self.pooling
+        if self.runtime.backend == "torch":
+            model.eval()
+            return lambda tokens: pool(model, tokens, pooling)
+        if self._int8 is None:
+            from divrec.models.encoder.onnx_int8 import quantized
+
+            self._int8 = quantized(model, pooling)
+        return self._int8

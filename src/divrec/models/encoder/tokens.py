@@ -1,0 +1,38 @@
+"""Texts as token ids, without padding, and the padded batches that a model reads.
+
+Shapes: T texts, R of them in a batch, W tokens of the longest text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:  # noqa: ANN401
+    """The token ids of each text with its special tokens, cut at `max_tokens`; at least one token each."""
+    if not texts:
+        return []
+    rows = tokenizer(list(texts), truncation=True, max_length=max_tokens, padding=False)["input_ids"]
+    return [row if row else [tokenizer.pad_token_id] for row in rows]
+
+
+def padded(rows: Sequence[Sequence[int]], pad_id: int, side: str = "right") -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask`, both (R, W), padded to the longest row."""
+    width = max(map(len, rows))
+    ids_RW = torch.full((len(rows), width), pad_id)
+    mask_RW = torch.zeros(len(rows), width, dtype=torch.long)
+    for place, row in enumerate(rows):
+        where = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+        ids_RW[place, where] = torch.tensor(row)
+        mask_RW[place, where] = 1
+    return {"input_ids": ids_RW, "attention_mask": mask_RW}
+
+
+def with_positions(tokens: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same batch with `position_ids` that count real tokens only: what left padding needs in a decoder."""
+    positions_RW = (tokens["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+    return {**tokens, "position_ids": positions_RW}

@@ -1,0 +1,210 @@
+"""The text tower of a language model in training: some texts are encoded anew with gradient, the rest from a table.
+
+Shapes: T distinct texts, R of them, D width of the model, W whitened width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from divrec.errors import ConfigError, check_number
+from divrec.models.encoder import Whitening
+from divrec.models.encoder.packed import packed_linears
+
+POLICIES = ("never", "epoch", "live")
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """How the vectors of the texts that carry no gradient stay up to date while the language model trains.
+
+    Whatever the policy, the table is fresh at every validation and evaluation.
+
+    Attributes:
+        refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
+            a number n = every n steps; `live` = no table, every vector is computed in every step: exact and slowest.
+        live_texts: at most this many texts carry gradient in a step: of the live ones the first, for they come in
+            order of importance; a seeded choice where all texts are asked for. None = no limit.
+        chunk: texts that pass through the model at once. With several chunks activations are recomputed in the
+            backward pass, so memory does not grow with the number of texts.
+        seed: of the choice.
+    """
+
+    refresh: str | int = "epoch"
+    live_texts: int | None = 128
+    chunk: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if isinstance(self.refresh, str) and self.refresh not in POLICIES:
+            raise ConfigError(
+                "must be never, epoch, live or a number of steps", where="tuning.table.refresh", got=self.refresh
+            )
+        if not isinstance(self.refresh, str):
+            check_number("tuning.table.refresh", self.refresh, least=1, whole=True)
+        if self.live_texts is not None:
+            check_number("tuning.table.live_texts", self.live_texts, least=1, whole=True)
+        check_number("tuning.table.chunk", self.chunk, least=1, whole=True)
+
+
+class TextTable(nn.Module):
+    """Whitened vectors of the distinct texts, with gradient into the language model for the live ones.
+
+    Args:
+        reader: text numbers (R,) -> pooled vectors (R, D); has `lengths` (T,), and `plm`, the language model.
+        whitening: fixed.
+        vectors_TW: the untrained model's whitened vectors.
+        settings: how the table stays up to date.
+        starts_as_frozen: whether the tuned model gives `vectors_TW` before its first step, so that they are fresh.
+    """
+
+    table_TW: Tensor
+    lengths_T: Tensor
+
+    def __init__(
+        self,
+        reader: nn.Module,
+        whitening: Whitening,
+        vectors_TW: Tensor,
+        settings: TableSettings,
+        starts_as_frozen: bool = True,
+    ) -> None:
+        super().__init__()
+        self.reader, self.whitening, self.settings = reader, whitening, settings
+        lengths_T = reader.lengths
+        assert isinstance(lengths_T, Tensor)
+        self.register_buffer("lengths_T", lengths_T, persistent=False)
+        self.register_buffer("table_TW", vectors_TW.clone(), persistent=False)
+        self._fresh_at = self._versions() if starts_as_frozen else None
+        self._steps, self._due = 0, True
+
+    @property
+    def plm(self) -> nn.Module:
+        """The language model."""
+        model = self.reader.plm
+        assert isinstance(model, nn.Module)
+        return model
+
+    @property
+    def trainable_plm_parameters(self) -> int:
+        """Weights of the language model, or added to it, that are trained."""
+        return sum(parameter.numel() for parameter in self.reader.parameters() if parameter.requires_grad)
+
+    def start_epoch(self) -> None:
+        """Tell the table that an epoch of training begins."""
+        self._due = self._due or self.settings.refresh == "epoch"
+
+    def train(self, mode: bool = True) -> TextTable:
+        """Switch between training and evaluation, which reads a table that is fresh."""
+        if self.training and not mode and self._steps > 0:
+            self._fresh_at = None
+        super().train(mode)
+        return self
+
+    def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
+        """Whitened unit vectors (R, W).
+
+        Args:
+            texts_R: numbers of the texts asked for; None = all.
+            live_R: numbers of the texts that should carry gradient, in order of importance; repeats do no harm; None =
+                all that are asked for.
+        """
+        self._keep_up()
+        everything_T = torch.arange(len(self.table_TW), device=self.table_TW.device)
+        asked_R = everything_T if texts_R is None else texts_R
+        if not torch.is_grad_enabled():
+            return self.table_TW[asked_R]
+        chosen = self._choose(asked_R, live_R)
+        is_live_R = torch.isin(asked_R, chosen)
+        vectors_RW = self._resting(asked_R, is_live_R)
+        if len(chosen) == 0:
+            return vectors_RW
+        place_T = torch.zeros_like(everything_T).index_put((chosen,), torch.arange(len(chosen), device=chosen.device))
+        live_LW = self._encode(chosen)[place_T[asked_R[is_live_R]]]
+        return vectors_RW.index_put((is_live_R.nonzero().squeeze(-1),), live_LW)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """What an interrupted training has to bring back beside the weights."""
+        return {"table_TW": self.table_TW.clone(), "steps": torch.tensor(self._steps), "due": torch.tensor(self._due)}
+
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Go on from a snapshot; the weights must be in place."""
+        self.table_TW = snapshot["table_TW"].to(self.table_TW.device)
+        self._steps, self._due, self._fresh_at = int(snapshot["steps"]), bool(snapshot["due"]), None
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Compute the whole table anew."""
+        self.table_TW = self._encode_quietly(torch.arange(len(self.table_TW), device=self.table_TW.device))
+        self._fresh_at, self._due = self._versions(), False
+
+    def _keep_up(self) -> None:
+        """Refresh the table where its policy, or an evaluation, wants it and weights have changed since."""
+        stepping = self.training and torch.is_grad_enabled()
+        if stepping:
+            every = self.settings.refresh
+            self._due = self._due or (isinstance(every, int) and self._steps % every == 0)
+            self._steps += 1
+        wanted = (self._due and self.settings.refresh != "live") if stepping else not self.training
+        if not wanted:
+            return
+        self._due = False
+        if self._fresh_at != self._versions():
+            self.refresh()
+
+    def _choose(self, asked_R: Tensor, live_R: Tensor | None) -> Tensor:
+        """The distinct texts that carry gradient in this step."""
+        most = self.settings.live_texts
+        if live_R is not None:
+            return _in_order_of_appearance(live_R[torch.isin(live_R, asked_R)])[:most]
+        asked = torch.unique(asked_R)
+        if most is None or len(asked) <= most:
+            return asked
+        # No generator that runs along: the step is all that a resumed training has to bring back.
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self._steps)
+        return asked[torch.randperm(len(asked), generator=generator)[:most].to(asked.device)]
+
+    @torch.no_grad()
+    def _resting(self, asked_R: Tensor, is_live_R: Tensor) -> Tensor:
+        """Vectors of the texts that are not live, (R, W); the live rows are there to be overwritten."""
+        vectors_RW = self.table_TW[asked_R]
+        if self.settings.refresh != "live" or bool(is_live_R.all()):
+            return vectors_RW
+        resting, inverse = torch.unique(asked_R[~is_live_R], return_inverse=True)
+        vectors_RW[~is_live_R] = self._encode_quietly(resting)[inverse]
+        return vectors_RW
+
+    def _encode_quietly(self, texts_R: Tensor) -> Tensor:
+        """Without dropout."""
+        mode = self.reader.training
+        self.reader.eval()
+        with packed_linears(self.reader):
+            vectors_RW = self._encode(texts_R)
+        self.reader.train(mode)
+        return vectors_RW
+
+    def _encode(self, texts_R: Tensor) -> Tensor:
+        order = self.lengths_T[texts_R].argsort()
+        chunks = torch.split(texts_R[order], self.settings.chunk)
+        recompute = torch.is_grad_enabled() and len(chunks) > 1
+        parts = [
+            checkpoint(self.reader, part, use_reentrant=False) if recompute else self.reader(part) for part in chunks
+        ]
+        return self.whitening(torch.cat(parts)[order.argsort()])
+
+    def _versions(self) -> tuple[int, ...]:
+        """Counts the changes of each trained weight: an optimizer's step and a loaded state are seen by it."""
+        return tuple(parameter._version for parameter in self.reader.parameters() if parameter.requires_grad)
+
+
+def _in_order_of_appearance(numbers_R: Tensor) -> Tensor:
+    distinct, inverse_R = torch.unique(numbers_R, return_inverse=True)
+    first = torch.full_like(distinct, len(numbers_R)).scatter_reduce(
+        0, inverse_R, torch.arange(len(numbers_R), device=numbers_R.device), "amin"
+    )
+    return distinct[first.argsort()]

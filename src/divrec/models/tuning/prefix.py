@@ -1,0 +1,52 @@
+"""Learned keys and values before each text."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from divrec.errors import ConfigError, check_number
+from divrec.models.text_table import TableSettings
+from divrec.models.tuning.trained import TrainedTuning
+
+
+class Prefix(TrainedTuning):
+    """Each layer attends to learned keys and values before the text (Li and Liang 2021, arXiv:2101.00190).
+
+    The prefix is random at first, so the vectors do not start where the frozen ones are. For families whose
+    attention takes keys and values from outside: BERT, RoBERTa, GPT-2, Llama, Qwen; not DeBERTa or T5.
+
+    Args:
+        length: of the prefix, in virtual tokens.
+        table: how the vectors of the texts that carry no gradient stay up to date.
+    """
+
+    starts_as_frozen = False
+
+    def __init__(self, length: int = 10, table: TableSettings | None = None) -> None:
+        super().__init__(table)
+        check_number("tuning.length", length, least=1, whole=True)
+        self.length = length
+
+    def adapt(self, model: nn.Module) -> nn.Module:
+        """Add the prefix.
+
+        Raises:
+            ConfigError: if the model cannot take one.
+        """
+        from peft import PrefixTuningConfig, get_peft_model
+
+        config = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=self.length)
+        ids, mask = torch.ones(1, 2, dtype=torch.long), torch.tensor([[1, 0]])
+        try:
+            prefixed: nn.Module = get_peft_model(model, config)
+            with torch.no_grad():
+                prefixed(input_ids=ids, attention_mask=mask)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ConfigError(
+                "this language model takes no prefix",
+                where="tuning",
+                got=type(model).__name__,
+                mend="Choose tuning=lora, ia3 or adapter.",
+            ) from error
+        return prefixed

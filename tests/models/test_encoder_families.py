@@ -1,0 +1,129 @@
+"""Every family of language models gives one vector a text, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from divrec.errors import ConfigError
+from divrec.models import Runtime, TextEncoder
+from divrec.models.encoder.pooling import pool_states
+from models.conftest import DECODERS, FAMILIES, save_tiny
+
+TEXTS = ["red apple", "green", "soft bread and more blue milk", "hard plum", "", "blue"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("pooling", ["auto", "mean", "cls", "last"])
+def test_a_text_alone_has_the_vector_it_has_in_a_padded_batch(family, pooling, tiny_family):
+    encoder = TextEncoder(str(tiny_family(family)), batch_size=6, pooling=pooling)
+    together = encoder.encode(TEXTS)
+    alone = torch.cat([encoder.encode([text]) for text in TEXTS])
+    assert torch.isfinite(together).all()
+    assert torch.allclose(together, alone, atol=1e-4)
+    different = torch.cdist(together, together) + 10 * torch.eye(len(TEXTS))
+    if pooling != "cls":  # the first token of a decoder, or of tiny random encoders, may know little of the others
+        assert (different > 1e-3).all()
+
+
+@pytest.mark.parametrize("family", DECODERS)
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_the_side_of_the_padding_changes_nothing(family, pooling, tmp_path):
+    right, left = (save_tiny(tmp_path / side, family, side=side) for side in ("right", "left"))
+    vectors = [TextEncoder(str(folder), pooling=pooling).encode(TEXTS) for folder in (right, left)]
+    assert TextEncoder(str(left)).tokenize(TEXTS)["attention_mask"][1].tolist()[0] == 0, "it is padded at the left"
+    assert torch.allclose(*vectors, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_a_decoder_reads_its_last_token_by_itself_and_all_others_their_mean(family, tiny_family):
+    assert TextEncoder(str(tiny_family(family))).pooling == "last"
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(DECODERS)))
+def test_an_encoder_means_its_tokens(family, tiny_family):
+    assert TextEncoder(str(tiny_family(family))).pooling == "mean"
+
+
+def test_a_tokenizer_without_padding_token_is_given_one(tmp_path):
+    encoder = TextEncoder(str(save_tiny(tmp_path, "gpt2", pad_token=None)))
+    together, alone = encoder.encode(TEXTS[:3]), encoder.encode(TEXTS[1:2])
+    assert encoder.load()[1].pad_token == "[SEP]"
+    assert torch.allclose(together[1:2], alone, atol=1e-4)
+
+
+def test_t5_keeps_its_encoder_only(tiny_family):
+    model, _ = TextEncoder(str(tiny_family("t5"))).load()
+    assert not any("decoder" in name for name, _ in model.named_parameters())
+
+
+def test_pooling_by_hand():
+    hidden_TWD = torch.tensor([[[1.0], [2.0], [9.0]], [[9.0], [4.0], [6.0]]])
+    mask_TW = torch.tensor([[1, 1, 0], [0, 1, 1]])
+    pooled = {name: pool_states(hidden_TWD, mask_TW, name).flatten().tolist() for name in ("mean", "cls", "last")}
+    assert pooled == {"mean": [1.5, 5.0], "cls": [1.0, 4.0], "last": [2.0, 6.0]}
+
+
+def test_a_prompt_is_read_before_every_text(tiny_family):
+    folder = str(tiny_family("bert"))
+    assert torch.allclose(
+        TextEncoder(folder, prompt="red ").encode(["apple"]), TextEncoder(folder).encode(["red apple"])
+    )
+
+
+def test_half_precision_stays_close(tiny_family):
+    folder = str(tiny_family("bert"))
+    exact = TextEncoder(folder).encode(TEXTS)
+    rough = TextEncoder(folder, runtime=Runtime(dtype="bfloat16")).encode(TEXTS)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(exact, rough)
+    assert torch.nn.functional.cosine_similarity(exact, rough).min() > 0.99
+
+
+def test_attention_implementations_agree(tiny_family):
+    folder = str(tiny_family("llama"))
+    eager = TextEncoder(folder, runtime=Runtime(attention="eager"))
+    assert torch.allclose(eager.encode(TEXTS), TextEncoder(folder).encode(TEXTS), atol=1e-4)
+    assert eager.load()[0].config._attn_implementation == "eager"
+
+
+CHANGES = {
+    "max_tokens": {"max_tokens": 3},
+    "pooling": {"pooling": "cls"},
+    "prompt": {"prompt": "red "},
+    "dtype": {"runtime": Runtime(dtype="bfloat16")},
+    "attention": {"runtime": Runtime(attention="eager")},
+    "backend": {"runtime": Runtime(backend="onnx_int8")},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_vectors_changes_the_name_of_the_cached_file(change, tiny_family):
+    folder = str(tiny_family("bert"))
+    assert TextEncoder(folder, **CHANGES[change]).digest(TEXTS) != TextEncoder(folder).digest(TEXTS)
+
+
+def test_another_model_and_other_texts_have_other_names(tiny_family):
+    bert = TextEncoder(str(tiny_family("bert")))
+    digests = {bert.digest(TEXTS), bert.digest(TEXTS[1:]), TextEncoder(str(tiny_family("roberta"))).digest(TEXTS)}
+    assert len(digests | {TextEncoder(str(tiny_family("bert")), batch_size=2).digest(TEXTS)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"pooling": "max"}, r"encoder\.pooling"),
+        ({"max_tokens": 0}, r"encoder\.max_tokens"),
+        ({"batch_size": 0}, r"encoder\.batch_size"),
+        ({"model": ""}, r"encoder\.model"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(settings, named):
+    with pytest.raises(ConfigError, match=named):
+        TextEncoder(**{"model": "some/folder", **settings})
+
+
+@pytest.mark.parametrize("settings", [{"dtype": "int3"}, {"backend": "abacus"}])
+def test_a_runtime_that_does_not_exist_is_named(settings):
+    with pytest.raises(ConfigError, match=r"encoder\.runtime"):
+        Runtime(**settings)
