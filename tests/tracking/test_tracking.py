@@ -201,6 +201,10 @@ def test_a_failed_run_is_marked_failed(tiny_shop, tmp_path, monkeypatch):
     (run,) = read_runs(tmp_path / "run")
     assert run.exit_code == 1
     monkeypatch.undo()
+    assert tiny_shop.train(tmp_path / "run", logger="wandb").code == 0
+    again = read_runs(tmp_path / "run")
+    assert len({each.folder.name.rsplit("-", 1)[1] for each in again}) == 1, "started again it is the same run"
+    assert again[-1].exit_code == 0
     assert tiny_shop.train(tmp_path / "next", logger="wandb").code == 0, "the next run is one of its own"
     (following,) = read_runs(tmp_path / "next")
     assert following.exit_code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ MODES = ("offline", "online", "disabled")
 
 
 class WeightsAndBiases(WandbLogger):
-    """Lightning's W&B logger, offline unless told otherwise, one W&B run a training.
+    """Lightning's W&B logger, offline unless told otherwise, one W&B run a training, however often it was broken off.
 
     Args:
         project: W&B project.
@@ -55,6 +56,7 @@ class WeightsAndBiases(WandbLogger):
             project=project,
             group=group,
             name=name,
+            id=_begun(Path(folder)),
             save_dir=folder,
             mode=checked,
             tags=list(tags),
@@ -140,7 +142,8 @@ def _log_front(folder: Path, project: str, mode: Any) -> None:  # noqa: ANN401 -
     front: dict[str, Any] = json.loads((folder / "front.json").read_text(encoding="utf-8"))
     table = wandb.Table(dataframe=_plain(pd.read_csv(folder / "front.csv")))
     # One front a sweep: a rebuilt one takes the place of the run before it.
-    identity = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=4).hexdigest()
+    place = f"{platform.node()}:{folder.resolve()}"
+    identity = hashlib.blake2b(place.encode(), digest_size=4).hexdigest()
     for earlier in (folder / "wandb").glob(f"offline-run-*-{identity}"):
         shutil.rmtree(earlier)
     with wandb.init(
@@ -186,6 +189,12 @@ def _artifact(spec: ArtifactSpec) -> wandb.Artifact:
 def _use(run: wandb.Run, lineage: Lineage) -> None:
     for spec in lineage.inputs:
         run.use_artifact(_artifact(spec), aliases=list(spec.aliases))
+
+
+def _begun(folder: Path) -> str | None:
+    """Id of the W&B run that an earlier, broken-off start left in a run's folder."""
+    earlier = sorted(path.name for path in (folder / "wandb").glob("*run-*-*") if not path.is_symlink())
+    return earlier[-1].rsplit("-", 1)[1] if earlier else None
 
 
 def _checked(mode: str) -> Any:  # noqa: ANN401 - wandb wants a Literal
