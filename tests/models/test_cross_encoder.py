@@ -220,3 +220,11 @@ def test_a_request_is_answered_with_the_labelled_pairs(leading, build, batch):
     output = model(batch, Request(candidates, leading))
     assert torch.equal(output.candidate_scores_QC, whole[:, candidates])
     assert torch.equal(output.scores_QN, whole) if leading else output.scores_QN.numel() == 0
+
+
+def test_a_pair_is_pooled_as_the_encoder_pools(tiny_plm):
+    scorers = [PairScorer(TextEncoder(str(tiny_plm), pooling=pooling), 0, 12).eval() for pooling in ("mean", "last")]
+    scorers[1].head.load_state_dict(scorers[0].head.state_dict())
+    with torch.no_grad():
+        mean, last = (scorer(["red apple"], ["milk"]) for scorer in scorers)
+    assert not torch.allclose(mean, last)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from divrec.errors import ConfigError
 from divrec.models.encoder import TextEncoder, pool
+from divrec.models.tuning.layers import layer_stack
 
 _CHUNK = 64  # pairs that pass through the model at once
 
@@ -34,9 +35,9 @@ class PairScorer(nn.Module):
     def __init__(self, encoder: TextEncoder, trained_layers: int, max_tokens: int) -> None:
         super().__init__()
         self.plm, self._tokenizer = encoder.load()
-        self.max_tokens = max_tokens
+        self.max_tokens, self._pooling = max_tokens, encoder.pooling
         self.plm.requires_grad_(False)
-        layers = _layers(self.plm)
+        layers = layer_stack(self.plm)
         if trained_layers > len(layers):
             raise ConfigError(
                 f"the language model has {len(layers)} layers", where="model.trained_layers", got=trained_layers
@@ -66,15 +67,7 @@ class PairScorer(nn.Module):
             first, second, padding=True, truncation="longest_first", max_length=self.max_tokens, return_tensors="pt"
         )
         on_device = {name: ids.to(self.head.weight.device) for name, ids in tokens.items()}
-        return self.head(pool(self.plm, on_device)).squeeze(-1)
-
-
-def _layers(plm: nn.Module) -> nn.ModuleList:
-    """The stack of transformer layers: the list of modules that holds most of the weights."""
-    lists = [each for each in plm.modules() if isinstance(each, nn.ModuleList)]
-    if not lists:
-        raise ConfigError("has no stack of layers", where="encoder.model", got=type(plm).__name__)
-    return max(lists, key=lambda each: sum(parameter.numel() for parameter in each.parameters()))
+        return self.head(pool(self.plm, on_device, self._pooling)).squeeze(-1)
 
 
 def _leave_out(module: nn.Module, state: dict[str, Any], prefix: str, _: Mapping[str, Any]) -> None:
