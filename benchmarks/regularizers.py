@@ -20,28 +20,15 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from divrec.batch import Batch, Catalogue
-from divrec.models import AttentionUser
-from divrec.models.recommender import ItemTower, Recommender
+from divrec.models import AttentionUser, Recommender
+from divrec.models.item import ItemShape, ItemTower
+from divrec.models.tuning import FixedVectors
 from divrec.objectives import CrossEntropy, SoftTopK, TradeoffObjective
 from divrec.run.door import CONF
 
 ITEMS, USERS, LENGTH, QUERIES, SEEN = 17_000, 256, 50, 700, 60
 WIDTH, DIM, CATEGORIES, K = 128, 64, 300, 10
 GENERATOR = torch.Generator().manual_seed(0)
-
-
-class FrozenVectors(nn.Module):
-    """Whitened text vectors that no training touches."""
-
-    vectors_ND: torch.Tensor
-
-    def __init__(self, vectors_ND: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("vectors_ND", vectors_ND)
-
-    def forward(self) -> torch.Tensor:
-        """The vectors (N, W)."""
-        return self.vectors_ND
 
 
 def shop() -> Catalogue:
@@ -78,7 +65,8 @@ class Step:
 
     def __init__(self, catalogue: Catalogue, regularizers: dict[str, nn.Module]) -> None:
         torch.manual_seed(0)
-        tower = ItemTower(FrozenVectors(catalogue.vectors_ND), torch.arange(ITEMS), WIDTH, DIM)
+        vectors = FixedVectors(catalogue.vectors_ND)
+        tower = ItemTower(vectors, torch.arange(ITEMS), WIDTH, ItemShape(dim=DIM), catalogue.counts_N)
         self.model = Recommender(tower, AttentionUser(DIM), torch.log1p(catalogue.counts_N.float()))
         beta = 0.3 if regularizers else 0.0
         self.objective = TradeoffObjective(CrossEntropy(), regularizers, SoftTopK(K), beta, "raw")
