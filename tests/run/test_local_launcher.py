@@ -21,7 +21,7 @@ from run.tiny import SWEEP, record_of, same_files
 LOCAL = ("hydra/launcher=local", "hydra.launcher.n_jobs=2", "hydra.sweeper.baselines=[]")
 FAILURES = {
     "crashing-1": "RuntimeError: a bug in the middle of a training",
-    "refused-1": "ConfigError: diversity.*.weight: ",
+    "refused-1": "ConfigError: diversity.*.weight: must be a number of at least 0; got -1.0",
     "out_of_memory-1": "alloc",
     "killed-1": "its process was ended by SIGKILL (out of memory?)",
 }
