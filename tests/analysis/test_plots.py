@@ -104,3 +104,23 @@ def test_each_kind_of_point_has_a_look_of_its_own(front: GroupFront) -> None:
     assert drawn["base or baselines re-ranked"].settings == (again,)
     looks = [(line.look.light, line.look.marker, line.look.stroke) for line in drawn.values()]
     assert len(set(looks)) == len(looks)
+
+
+def test_more_series_than_colors_still_differ(front: GroupFront) -> None:
+    one = next(setting for setting in front.settings if setting.name == "control/mmr-0.3")
+    many = []
+    for number in range(14):
+        point = replace(one.first, series=f"rival{number} on control")
+        many.append(replace(one, name=f"control/rival{number}", points=(point,)))
+    drawn = drawn_series(front_of("", [front.control, *many], front.axes[:1], front.accuracy))
+    assert len({(line.look.light, line.look.marker) for line in drawn}) == 14
+
+
+def test_the_crowd_around_the_control_is_not_labeled(front: GroupFront) -> None:
+    axis = front.axes[0]
+    view = view_of(front, axis)
+    labeled = [setting.name for setting in front.settings if view.labels(front, axis, setting)]
+    assert "gini-0.3" in labeled
+    assert "gini_overlap-0.1" not in labeled
+    assert "control" not in labeled
+    assert "random" not in labeled

@@ -29,7 +29,18 @@ PALETTE = (
 VISIBLE_SHARE = 0.8  # of the control's accuracy: points below are named beside the panel instead of drawn
 RIVAL_SHARE = 0.95  # of the control's accuracy: points above are drawn wherever they lie
 _NEAR, _PAD = 0.3, 0.08  # of a panel's span
-_REFERENCES = {"popular": "^", "random": "X", "item_knn": "s", "ease": "h", "semantic_knn": "8"}
+_BESIDE = 0.06  # of a panel's span: points so near the control are too many for labels
+_REFERENCES = {
+    "popular": "^",
+    "random": "X",
+    "item_knn": "s",
+    "ease": "h",
+    "semantic_knn": "8",
+    "popular_recent": "<",
+    "epsilon_random": "v",
+    "sasrec": "P",
+}
+_RERANKED = ("D", "o", "^", "v", "P")  # another marker each time that the colors start again
 _MARKERS = ("o", "v", "P", "<", ">", "h", "8", "p")
 GRAY = ("#8A8A8A", "#9AA0A6")
 
@@ -83,7 +94,7 @@ def drawn_series(front: GroupFront, words: Words = ENGLISH) -> list[DrawnSeries]
         light, dark = PALETTE[place % len(PALETTE)]
         colors |= {setting.name: (light, dark) for setting in series.settings if not series.reranked}
         label = words["legend.no_effect"].format(name=series.name) if series.no_effect else series.name
-        marker = _MARKERS[place % len(_MARKERS)] if series.trained else "s" if series.interpolated else "D"
+        marker = _MARKERS[place % len(_MARKERS)] if series.trained else "s" if series.interpolated else _again(place)
         stroke: Stroke = "solid" if series.trained else "dotted" if series.interpolated else "dashed"
         look = Look(light, dark, marker, stroke, label)
         drawn.append(DrawnSeries(series.settings, look, joined=True, labeled=not series.no_effect))
@@ -97,6 +108,10 @@ def drawn_series(front: GroupFront, words: Words = ENGLISH) -> list[DrawnSeries]
         look = Look(GRAY[0], GRAY[1], "D", "none", words["legend.reranked_other"])
         drawn.append(DrawnSeries(others, look, joined=False, labeled=False))
     return drawn
+
+
+def _again(place: int) -> str:
+    return _RERANKED[place // len(PALETTE) % len(_RERANKED)]
 
 
 def references(front: GroupFront) -> list[tuple[Setting, str]]:
@@ -123,6 +138,11 @@ class View:
     def shows(self, setting: Setting) -> bool:
         """Whether a setting lies inside."""
         return setting in self.inside
+
+    def labels(self, front: GroupFront, axis: Axis, setting: Setting) -> bool:
+        """Whether the strength of a setting is written beside it: inside, and not in the crowd around the control."""
+        away = np.abs(_place(front, axis, setting) - _place(front, axis, front.control)) / (self.high - self.low)
+        return self.shows(setting) and bool(away.max() > _BESIDE)
 
     def note(self, front: GroupFront, axis: Axis) -> str:
         """The settings out of view with their places, as "random (0.95, 0.002)"."""

@@ -203,7 +203,8 @@ def _bars(front: GroupFront, scale: _Scale, setting: Setting) -> tuple[float, fl
 def _labels(front: GroupFront, scale: _Scale, drawn: Sequence[DrawnSeries]) -> dict[Setting, Floats]:
     """Centers of the labels: names of the control and the references first, then strengths."""
     texts = {setting: setting.name for setting, _ in references(front)} | {front.control: front.control.name}
-    texts |= {setting: setting.strength for line in drawn if line.labeled for setting in line.settings}
+    strengths = [setting for line in drawn if line.labeled for setting in line.settings]
+    texts |= {s: s.strength for s in strengths if scale.view.labels(front, scale.axis, s)}
     texts = {setting: text for setting, text in texts.items() if text and scale.view.shows(setting)}
     anchors = np.array([scale.place(setting) for setting in texts])
     sizes = np.array([[0.6 * _FONT * len(text) + 1, 0.8 * _FONT] for text in texts.values()])

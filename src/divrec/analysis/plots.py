@@ -177,7 +177,9 @@ def _reach(front: GroupFront, axis: Axis, settings: Sequence[Setting], values: F
 def _label_strengths(panel: Axes, front: GroupFront, axis: Axis, lines: Sequence[DrawnSeries]) -> None:
     """Write each strength beside its point; sizes and places are known only after the layout."""
     view = view_of(front, axis)
-    labeled = [(line, s) for line in lines if line.labeled for s in line.settings if s.strength and view.shows(s)]
+    labeled = [
+        (line, s) for line in lines if line.labeled for s in line.settings if s.strength and view.labels(front, axis, s)
+    ]
     if not labeled:
         return
     texts = [setting.strength for _, setting in labeled]
