@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import sys
 from dataclasses import dataclass
@@ -164,9 +165,19 @@ def _converted(source: Source, cache: Path) -> Path:
     if not (target / "config.json").is_file():
         model, tokenizer = _unpack(source, Runtime())
         with replacing(target) as temporary:
-            model.save_pretrained(temporary)
+            _plain(model).save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
     return target
+
+
+def _plain(model: Any) -> Any:  # noqa: ANN401
+    """The same weights in a model that knows nothing of its GGUF file: transformers refuses to save one that does."""
+    config = copy.deepcopy(model.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = _auto("AutoModel").from_config(config)
+    plain.load_state_dict(model.state_dict())
+    return plain
 
 
 def _finish(model: Any, tokenizer: Any) -> tuple[Any, Any]:  # noqa: ANN401
