@@ -62,11 +62,10 @@ def check_number(
         ConfigError: the value is no finite number, too small, too large, or a fraction.
     """
     kind = "a whole number" if whole else "a number"
-    numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if numeric and math.isfinite(value):  # type: ignore[arg-type]
-        number: float = value  # type: ignore[assignment]
-        enough = (least is None or number >= least) and (above is None or number > above)
-        if enough and (below is None or number < below):
+    refused = (bool, float) if whole else (bool,)
+    if isinstance(value, int | float) and not isinstance(value, refused) and math.isfinite(value):
+        enough = (least is None or value >= least) and (above is None or value > above)
+        if enough and (below is None or value < below):
             return
     bounds = [
         f"{words} {bound:g}"

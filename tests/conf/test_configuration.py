@@ -131,7 +131,7 @@ def test_a_sweep_or_experiment_composes_with_a_folder_named_by_itself(group, opt
     assert OmegaConf.to_container(config.data, resolve=True)
     if group == "sweep":
         assert option in config.hydra.sweep.dir, "the next start finds it again"
-        assert instantiate(config.hydra.sweeper).base
+        assert instantiate(config.hydra.sweeper).recipe.base
 
 
 @pytest.mark.parametrize("key", ["beta", "beta_scale", "seed", "init_from", "k", "exclude_seen", "name", "group"])

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from divrec.data import BehaviorDataModule
-from divrec.errors import ConfigError, DataError, RecordError
-from divrec.run.identity import recorded
+from divrec.errors import ConfigError, DataError
+from divrec.run.identity import finished
 from divrec.schema import MODEL_FOLDER
 from divrec.training import load_weights
 
@@ -40,11 +40,7 @@ def load_first_stage(
         DataError: it was trained on other data.
         ConfigError: it reads other profile texts than the second stage.
     """
-    found = recorded(Path(folder))
-    if found is None:
-        raise RecordError(
-            "holds no finished run", where="model.first_stage", got=folder, mend="Give the folder of a finished run."
-        )
+    found = finished(Path(folder), "model.first_stage")
     if found["data"]["fingerprint"] != data.manifest["fingerprint"]:
         raise DataError(
             f"was trained on other data ({found['data']['name']}, {found['data']['fingerprint']})",

@@ -63,7 +63,8 @@ class TrainingCheckpoint(Callback):
         try:
             known = torch.load(self.file, weights_only=True, mmap=True, map_location="cpu")[_KEY]
         except (RuntimeError, OSError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            logger.warning("%s cannot be read (%s): the training starts anew", self.file, str(error).splitlines()[0])
+            lines = str(error).splitlines() or [type(error).__name__]
+            logger.warning("%s cannot be read (%s): the training starts anew", self.file, lines[0])
             return None
         if (known["identity"], known["versions"]) != (self._identity, _versions()):
             logger.warning("%s belongs to other settings, data, code or versions: the training starts anew", self.file)

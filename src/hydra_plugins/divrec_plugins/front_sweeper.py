@@ -47,11 +47,6 @@ class FrontSweeper(BasicSweeper):
         super().__init__(None, {key: str(value) for key, value in (params or {}).items()})
         self.recipe = Recipe(texts(base), texts(point), texts(control), tuple(baselines), from_base)
 
-    @property
-    def base(self) -> Job:
-        """Overrides that turn a point into its base."""
-        return self.recipe.base
-
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run both waves, then build the front from what is on disk, whatever failed or was interrupted."""
         from hydra_plugins.divrec_plugins._runner import SweepRunner

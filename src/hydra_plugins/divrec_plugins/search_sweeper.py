@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,6 +21,9 @@ from hydra_plugins.divrec_plugins._plan import Job, Recipe, plain, short, start_
 from hydra_plugins.divrec_plugins._pruning import hopeless
 from hydra_plugins.divrec_plugins._space import choices, distributions, keys_of_the_base, overrides
 from hydra_plugins.divrec_plugins._study import Search, Trial, TrialStudy
+
+if TYPE_CHECKING:
+    from hydra_plugins.divrec_plugins._runner import SweepRunner
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +60,6 @@ class SearchSweeper(BasicSweeper):
         self.search = search
         self.recipe = Recipe(texts(base), texts(point), texts(control), tuple(baselines), from_base)
 
-    @property
-    def base(self) -> Job:
-        """Overrides that turn a point into its base."""
-        return self.recipe.base
-
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run the references and all trials, then build the front from what is on disk."""
         from divrec.run.door import UserMistake
@@ -89,7 +87,7 @@ class SearchSweeper(BasicSweeper):
             logger.info("No trial beats %s on %s", ", ".join(study.best()) or "any", " and ".join(self.search.metrics))
         return runner.returns
 
-    def _search(self, study: TrialStudy, fixed: Job, keys: list[str], runner: Any) -> None:  # noqa: ANN401
+    def _search(self, study: TrialStudy, fixed: Job, keys: list[str], runner: SweepRunner) -> None:
         study.retry_failed()
         batch, asked = study.pending(), 0
         budget = study.remaining  # failed trials are not drawn again in this start
@@ -100,7 +98,7 @@ class SearchSweeper(BasicSweeper):
             self._run(study, [*batch, *new], (fixed, keys), runner)
             batch = []
 
-    def _run(self, study: TrialStudy, batch: list[Trial], about: tuple[Job, list[str]], runner: Any) -> None:  # noqa: ANN401
+    def _run(self, study: TrialStudy, batch: list[Trial], about: tuple[Job, list[str]], runner: SweepRunner) -> None:
         fixed, keys = about
         jobs: dict[str, Job] = {}
         trials: dict[str, Trial] = {}
@@ -123,7 +121,7 @@ class SearchSweeper(BasicSweeper):
         for name, trial in trials.items():
             study.tell(trial, None if name in runner.failed else runner.values(name, self.search.metrics))
 
-    def _references(self, fixed: Job, keys: list[str], runner: Any) -> list[dict[str, Job]]:  # noqa: ANN401
+    def _references(self, fixed: Job, keys: list[str], runner: SweepRunner) -> list[dict[str, Job]]:
         """Bases, baselines and controls: a grid over what the bases depend on."""
         cells: list[Job] = [
             {**fixed, **overrides(dict(zip(keys, values, strict=True)))}
@@ -131,7 +129,7 @@ class SearchSweeper(BasicSweeper):
         ]
         return waves(cells, keys, self.recipe, runner.folder)
 
-    def _control_value(self, runner: Any, tail: list[str]) -> float | None:  # noqa: ANN401
+    def _control_value(self, runner: SweepRunner, tail: list[str]) -> float | None:
         values = runner.values("-".join([CONTROL, *tail]), self.search.metrics[:1])
         return None if values is None else values[0]
 

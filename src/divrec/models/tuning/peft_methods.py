@@ -30,8 +30,9 @@ def inject(config: PeftConfig, model: nn.Module) -> nn.Module:
             warnings.filterwarnings("ignore", "fan_in_fan_out")  # GPT-2's transposed weights: peft adapts by itself
             return inject_adapter_in_model(config, model)
     except ValueError as error:
+        lines = str(error).splitlines() or [type(error).__name__]
         raise ConfigError(
-            f"does not fit this language model ({str(error).splitlines()[0]})",
+            f"does not fit this language model ({lines[0]})",
             where="tuning.targets",
             got=getattr(config, "target_modules", None),
             mend="Name modules of the model in tuning.targets.",
