@@ -19,7 +19,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 SHELL = "\n".join(text for language, text in BLOCKS if language == "bash").replace("\\\n", " ")
 COMMANDS = [line for line in SHELL.splitlines() if line.strip()]
-CONFIG_OF = {"train": "train", "evaluate": "evaluate", "data": "data", "front": "front"}
+CONFIG_OF = {"train": "train", "evaluate": "evaluate", "data": "data", "front": "front", "interpolate": "interpolate"}
 FILES = {re.match(r"# (\S+)", text).group(1): text for language, text in BLOCKS if language in ("python", "yaml")}
 
 
