@@ -66,6 +66,11 @@ def test_the_terminal_ends_with_the_table_of_control_and_operating_point(tiny_sw
     assert text.rstrip().endswith("report.html")
 
 
+def test_the_terminal_hears_nothing_of_the_fonts_in_a_picture(tiny_sweep):
+    assert (tiny_sweep.folder / "front.pdf").stat().st_size > 100
+    assert not [line for line in tiny_sweep.answer.text.splitlines() if "glyph" in line or "subset" in line]
+
+
 def test_a_sweep_started_twice_trains_nothing_the_second_time(tiny_shop, tiny_sweep, copy_of_sweep):
     # The base's folder is part of the points' overrides, not of their identity: a sweep can be moved.
     before = written(copy_of_sweep)
