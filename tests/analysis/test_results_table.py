@@ -79,6 +79,8 @@ def test_the_command_collects_and_rebuilds(written_sweep: Path, tmp_path: Path) 
 
     first = run("collect", str(written_sweep))
     assert "## synthetic" in first
+    record = read_record(written_sweep / "control")
+    assert f"Data `synthetic-{record.data['fingerprint']}`, seed {record.seed}, " in first
     assert target.stat().st_size < 100_000
     assert run("collect", str(written_sweep)) == first  # rows of the same data are replaced, not doubled
     (tmp_path / "evaluation.md").unlink()

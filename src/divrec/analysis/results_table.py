@@ -30,11 +30,13 @@ from divrec.schema import BASE, BASELINE, CONTROL, RANK, SPLIT, TEST, TRAINED, U
 
 COLUMNS = (
     "dataset",
+    "fingerprint",
     "setting",
     "kind",
     "rerank",
     "diversity",
     "seeds",
+    "seed",
     "users",
     "metric",
     "value",
@@ -112,11 +114,13 @@ def _setting_rows(name: str, members: list[tuple[RunRecord, Path]], seed: int) -
     record = members[0][0]
     facts = {
         "dataset": record.data.get("name"),
+        "fingerprint": record.data.get("fingerprint"),
         "setting": name,
         "kind": record.kind,
         "rerank": record.rerank.get("name", ""),
         "diversity": record.rerank.get("diversity", np.nan),
         "seeds": len(members),
+        "seed": " ".join(str(each.seed) for each, _ in members),
         "users": len(users),
     }
     return pd.concat(rows).assign(**facts)
@@ -160,7 +164,10 @@ def _dataset_markdown(name: str, rows: pd.DataFrame, k: int, metrics: Sequence[s
         *(f"{metric}@{k}{' (lower is better)' if metric in LOWER_IS_BETTER else ''}" for metric in columns),
     ]
     users = int(rows["users"].max())
-    lines = [f"## {name}", "", f"{users} users; value and 95 % interval on test; the best of a column is bold.", ""]
+    seeds = sorted({seed for given in rows["seed"].astype(str) for seed in given.split()}, key=int)
+    data = f"{name}-{rows['fingerprint'].iloc[0]}"
+    told = f"Data `{data}`, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}, {users:,} users."
+    lines = [f"## {name}", "", f"{told} Value and 95 % interval on test; the best of a column is bold.", ""]
     lines += [_line(head), _line(["---", *("---:" for _ in columns)])]
     order = rows.assign(place=rows["kind"].map(_ORDER)).sort_values(["place", "rerank", "diversity"], kind="stable")
     for kind, members in order.groupby("place", sort=True):
