@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import sparse
 
 from divrec.analysis.front import as_pairs, band_gain, front_members, hypervolume, non_dominated, operating_point
 from divrec.analysis.front_intervals import (
     front_intervals,
     over_seeds,
-    resample_lists,
     resample_users,
     resampled_summaries,
     volume_interval,
 )
-from divrec.analysis.significance import set_level_values
 from divrec.analysis.statistics import draw_weights
 
 CONTROL = (0.1, 0.2, 0.5)
@@ -142,14 +138,3 @@ def test_seeds_are_resampled_too() -> None:
     drawn = over_seeds(far, generator)[:, 0, 0]
     assert sorted(set(drawn.tolist())) == [0, 0.5, 1]
     assert drawn.mean() == pytest.approx(0.5, abs=0.05)
-
-
-def test_set_level_values_center_on_the_whole_audience() -> None:
-    generator = np.random.default_rng(4)
-    matrix = sparse.csr_array((generator.random((60, 200)) < 0.03).astype(np.int64))
-    measure = partial(set_level_values, items=200)
-    drawn = resample_lists([matrix], draw_weights(60, 300, generator), measure)
-    whole = measure(np.asarray(matrix.sum(0), dtype=np.int64)[None])[0]
-    assert drawn.shape == (300, 1, 3)
-    assert drawn.mean(0)[0] == pytest.approx(whole)
-    assert (drawn.std(0) > 0).all()

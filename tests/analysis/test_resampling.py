@@ -5,11 +5,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from divrec.analysis import place_points, read_sweep
 from divrec.analysis.comparison import compare, settings_of
-from divrec.analysis.resampling import Bootstrap, ControlReplicates, over_own_seeds, seed_shares, set_level_replicates
-from divrec.analysis.statistics import list_matrix
+from divrec.analysis.resampling import (
+    Bootstrap,
+    ControlReplicates,
+    centered_set_level,
+    over_own_seeds,
+    seed_shares,
+    set_level_replicates,
+)
+from divrec.analysis.significance import set_level_values
+from divrec.analysis.statistics import draw_weights, list_matrix
 from divrec.schema import TEST
 
 FEW = Bootstrap(k=10, replicates=100)
@@ -33,6 +42,16 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = set_level_replicates(lists, weights, items=50)
     monkeypatch.setattr("divrec.analysis.resampling._CHUNK", 100)
     assert set_level_replicates(lists, weights, items=50) == pytest.approx(whole)
+
+
+def test_resampled_set_level_values_center_on_the_whole_audience() -> None:
+    generator = np.random.default_rng(4)
+    matrix = sparse.csr_array((generator.random((60, 200)) < 0.03).astype(np.int64))
+    whole, drawn = centered_set_level(matrix, draw_weights(60, 300, generator), items=200)
+    assert whole == pytest.approx(set_level_values(np.asarray(matrix.sum(0), dtype=np.int64)[None], 200)[0])
+    assert drawn.shape == (300, 3)
+    assert drawn.mean(0) == pytest.approx(whole)
+    assert (drawn.std(0) > 0).all()
 
 
 def test_a_point_against_itself_never_differs(written_sweep: Path) -> None:

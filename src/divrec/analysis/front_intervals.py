@@ -1,16 +1,15 @@
 """How sure the summary of a front is: bootstrap over users and seeds, arrays in, intervals out.
 
 Every resample draws the same users (and seeds) for all points and the control, and the whole summary is computed anew.
-Shapes: S seeds, P points, U users, M measures, V set-level values, R resamples, N items.
+Shapes: S seeds, P points, U users, M measures, R resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from divrec.analysis.front import GRID, LOWEST_SHARE, THRESHOLDS, gains_along, hypervolume
 from divrec.analysis.statistics import LEVEL, Floats, Interval, percentile_interval, resampled_means
@@ -21,29 +20,6 @@ SUMMARIES = ("mean", "at_99", "at_98", "at_95", "at_90", "hypervolume")
 def resample_users(values_PUM: Floats, weights_RU: NDArray[np.uint8]) -> Floats:
     """Means of per-user measures in each resample, (R, P, M); NaN values are left out of the mean."""
     return np.stack([resampled_means(values_UM, weights_RU) for values_UM in values_PUM], axis=1)
-
-
-def resample_lists(
-    lists_P: Sequence[sparse.csr_array],
-    weights_RU: NDArray[np.uint8],
-    measure: Callable[[NDArray[np.int64]], Floats],
-) -> Floats:
-    """Set-level values in each resample, (R, P, V), moved so that they center on the value of all users.
-
-    A resample holds about 63 % of the users, and fewer users cover fewer items: without that every point would be
-    measured on a smaller audience than it has.
-
-    Args:
-        lists_P: delivered lists of each point, (U, N) ones.
-        weights_RU: from `divrec.analysis.statistics.draw_weights`.
-        measure: exposure counts (R, N) -> values (R, V), higher = better.
-    """
-    found = []
-    for lists in lists_P:
-        whole = measure(np.asarray(lists.sum(0), dtype=np.int64)[None])[0]
-        drawn = measure((lists.T @ weights_RU.T.astype(np.int64)).T)
-        found.append(drawn - np.nanmean(drawn, axis=0) + whole)
-    return np.stack(found, axis=1)
 
 
 def over_seeds(values_SRPM: Floats, generator: np.random.Generator) -> Floats:

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from divrec.analysis.records import read_slates, read_users
-from divrec.analysis.significance import set_level_values
+from divrec.analysis.significance import SET_LEVEL, set_level_values
 from divrec.analysis.statistics import Floats, draw_weights, list_matrix, resampled_means
 from divrec.analysis.tradeoff import Point
 from divrec.errors import RecordError
 from divrec.schema import RANK, SPLIT, USER_ID
 
 REPLICATES = 500
-SET_LEVEL = ("coverage", "gini", "effective_coverage")  # in the order of `set_level_values`
 _CHUNK = 4_000_000  # exposure counts that are held at a time
 _log = logging.getLogger(__name__)
 
@@ -113,12 +112,22 @@ class ControlReplicates:
         plain = np.ones((1, len(users)), dtype=np.uint8)
         values_UM = users.to_numpy(np.float64)
         lists = list_matrix(slates, users.index)
-        whole = [*resampled_means(values_UM, plain)[0], *set_level_replicates(lists, plain, self._items)[0]]
-        moved = set_level_replicates(lists, weights_RU, self._items)
-        moved += whole[len(users.columns) :] - moved.mean(axis=0)
+        whole_V, moved_RV = centered_set_level(lists, weights_RU, self._items)
+        whole = [*resampled_means(values_UM, plain)[0], *whole_V]
         names = [*users.columns, *(f"{name}@{self._bootstrap.k}" for name in SET_LEVEL)]
-        columns = np.concatenate([resampled_means(values_UM, weights_RU), moved], axis=1).T
+        columns = np.concatenate([resampled_means(values_UM, weights_RU), moved_RV], axis=1).T
         return Drawn(dict(zip(names, map(float, whole), strict=True)), dict(zip(names, columns, strict=True)))
+
+
+def centered_set_level(lists: sparse.csr_array, weights_RU: NDArray[np.uint8], items: int) -> tuple[Floats, Floats]:
+    """Set-level values of all users, (V,), and of resampled users, (R, V), moved so that they center on the former.
+
+    A resample holds about 63 % of the users, and fewer users cover fewer items: without that every point would be
+    measured on a smaller audience than it has. Arguments as in `set_level_replicates`.
+    """
+    whole_V: Floats = set_level_replicates(lists, np.ones((1, weights_RU.shape[1]), dtype=np.uint8), items)[0]
+    drawn_RV = set_level_replicates(lists, weights_RU, items)
+    return whole_V, drawn_RV + whole_V - drawn_RV.mean(axis=0)
 
 
 def set_level_replicates(lists: sparse.csr_array, weights_RU: NDArray[np.uint8], items: int) -> Floats:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from divrec.analysis.front_intervals import over_seeds, resample_lists, resample_users
+from divrec.analysis.front_intervals import over_seeds, resample_users
 from divrec.analysis.records import read_slates, read_sweep, read_users
-from divrec.analysis.run_comparison import SET_LEVEL
-from divrec.analysis.significance import set_level_values
+from divrec.analysis.resampling import centered_set_level
+from divrec.analysis.significance import SET_LEVEL
 from divrec.analysis.statistics import (
     RESAMPLES,
     SET_RESAMPLES,
@@ -138,9 +137,9 @@ def _set_level_rows(
     for record, place in members:
         slates = read_slates(place, TEST)
         lists = list_matrix(slates[slates[RANK] <= k], users)
-        measure = partial(set_level_values, items=int(record.data["items"]))
-        wholes.append(measure(np.asarray(lists.sum(0), dtype=np.int64)[None])[0])
-        drawn.append(resample_lists([lists], weights, measure))
+        whole_V, drawn_RV = centered_set_level(lists, weights, int(record.data["items"]))
+        wholes.append(whole_V)
+        drawn.append(drawn_RV[:, None])
     names = [f"{name}@{k}" for name in SET_LEVEL]
     return _rows(names, np.mean(wholes, axis=0), over_seeds(np.stack(drawn), generator)[:, 0])
 

@@ -19,6 +19,7 @@ from scipy import sparse
 from divrec.analysis.records import read_record, read_slates, read_users
 from divrec.analysis.significance import (
     PERMUTATIONS,
+    SET_LEVEL,
     SET_PERMUTATIONS,
     effect_sizes,
     holm,
@@ -39,8 +40,6 @@ from divrec.analysis.statistics import (
 )
 from divrec.errors import ConfigError, RecordError
 from divrec.schema import ITEM_ID, RANK, SPLIT, TEST, USER_ID
-
-SET_LEVEL = ("coverage", "gini", "effective_coverage")
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ def _mean_difference(
     return np.asarray(np.mean(found, axis=0))
 
 
+SET_LEVEL = ("coverage", "gini", "effective_coverage")  # in the order of `set_level_values`
+
+
 def set_level_values(exposure_RN: NDArray[np.int32] | NDArray[np.int64], items: int) -> Floats:
     """Coverage, Gini and effective coverage of exposure counts, (R, 3): the formulas of `divrec.measures`."""
     total = exposure_RN.sum(1, keepdims=True)
