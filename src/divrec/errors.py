@@ -46,6 +46,7 @@ def check_number(
     least: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    most: float | None = None,
     whole: bool = False,
 ) -> None:
     """Refuse a configured value that is no number of the kind that is needed.
@@ -56,6 +57,7 @@ def check_number(
         least: smallest number allowed.
         above: number that has to be exceeded.
         below: number that must not be reached.
+        most: largest number allowed.
         whole: whether fractions are refused.
 
     Raises:
@@ -65,11 +67,11 @@ def check_number(
     refused = (bool, float) if whole else (bool,)
     if isinstance(value, int | float) and not isinstance(value, refused) and math.isfinite(value):
         enough = (least is None or value >= least) and (above is None or value > above)
-        if enough and (below is None or value < below):
+        if enough and (below is None or value < below) and (most is None or value <= most):
             return
     bounds = [
         f"{words} {bound:g}"
-        for words, bound in (("of at least", least), ("above", above), ("below", below))
+        for words, bound in (("of at least", least), ("above", above), ("below", below), ("of at most", most))
         if bound is not None
     ]
     bound = f" {' and '.join(bounds)}" if bounds else ""

@@ -202,6 +202,15 @@ def test_full_windows_of_long_histories_end_anywhere_and_are_full() -> None:
     assert set(ends) == {tuple(range(start, start + 4)) for start in range(8)}
 
 
+def test_recent_moments_are_asked_about_more_often_with_a_half_life() -> None:
+    one = [[{number: 1} for number in range(5)]]  # a moment every ten seconds, see _dataset
+    histories = read_histories(_dataset(one))
+    step_days = float(np.diff(histories.times_E)[0]) / 86_400
+    leads = TrainingSteps(histories, _collation(), 4_000, half_life_days=step_days)[0].target_items_P
+    shares = np.bincount(leads.numpy(), minlength=5) / 4_000
+    np.testing.assert_allclose(shares, np.array([0, 1, 2, 4, 8]) / 15, atol=0.03)
+
+
 def test_evaluation_covers_every_user_once(shop: PreparedData) -> None:
     split = shop.splits["test"]
     steps = EvaluationSteps(split, _shop_collation(shop), 16)

@@ -189,3 +189,35 @@ def test_dropped_ids_leave_the_text_and_unknown_items_have_nothing_else(tiny_plm
 def test_senseless_item_vectors_are_refused(recipe, key):
     with pytest.raises(ConfigError, match=key):
         TwoTower(ATTENTION, **recipe)
+
+
+def test_a_long_history_speaks_louder_where_the_exponent_says_so(make_batch):
+    items_ND = torch.ones(60, 8)
+    batch = make_batch()
+    short = replace(batch, query_groups_Q=torch.zeros_like(batch.query_groups_Q))
+    lengths = [((b.groups_BL >= 0) & (b.groups_BL <= b.query_groups_Q[:, None])).sum(-1).float() for b in (short, batch)]
+    growth = {}
+    for exponent in (0.0, 0.5, 1.0):
+        user = MeanUser(8, length_exponent=exponent).eval()
+        user.project = torch.nn.Identity()
+        growth[exponent] = (user(items_ND, batch) / user(items_ND, short))[:, 0]
+    assert torch.allclose(growth[1.0], torch.ones(8))
+    assert torch.allclose(growth[0.5], (lengths[1] / lengths[0]).sqrt())
+    assert torch.allclose(growth[0.0], lengths[1] / lengths[0])
+
+
+def test_events_are_left_out_in_training_alone(make_batch):
+    torch.manual_seed(0)
+    user, batch = MeanUser(8, dropout=0.0, event_dropout=0.5), make_batch()
+    items_ND = torch.randn(60, 8)
+    assert torch.equal(user.eval()(items_ND, batch), user(items_ND, batch))
+    torch.manual_seed(1)
+    first, second = user.train()(items_ND, batch), user(items_ND, batch)
+    assert not torch.allclose(first, second)
+    assert torch.isfinite(first).all()
+
+
+@pytest.mark.parametrize("wrong", [{"event_dropout": 1.0}, {"event_dropout": -0.1}, {"length_exponent": 1.5}])
+def test_refuses_shares_out_of_range(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        MeanUser(8, **wrong)

@@ -17,7 +17,7 @@ from divrec.ranking import deliver
 from divrec.rerank import strategy as shared
 from rerank.shop import CONF, NAMES, audience_rows, configured, make_audience, make_catalogue, make_ranking, rows
 
-STATEFUL = {"exposure"}  # its users see each other, by design
+STATEFUL = {"exposure", "exposure_mmr"}  # its users see each other, by design
 every_strategy = pytest.mark.parametrize("name", NAMES)
 
 

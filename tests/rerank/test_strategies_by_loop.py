@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divrec.batch import Catalogue
+from divrec.errors import ConfigError
+from divrec.rerank import ExposureMMR
+from divrec.similarity import similarity
 from rerank.shop import configured, make_audience, make_catalogue, make_ranking
 
 Row = list[float]
@@ -207,6 +210,45 @@ def test_exposure_evens_out_what_is_shown() -> None:
     shown = [len(configured("exposure", d)(ranking, catalogue, 5).items_BK.unique()) for d in (0, 0.3, 1)]
     assert shown[0] == 5
     assert shown[0] < shown[1] < shown[2] == 50
+
+
+def test_mmr_with_a_price_of_exposure_equals_a_loop_over_users() -> None:
+    ranking, catalogue, k = make_ranking(25, 30, 20), make_catalogue(30), 4
+    slate = ExposureMMR(0.6, exposure=0.5)(ranking, catalogue, k)
+    similar_NN = similarity(catalogue.vectors_ND, catalogue.vectors_ND).double()
+    shown = [0] * 30
+    for user in range(25):
+        pool = [item for item in ranking.items_BM[user].tolist() if item >= 0]
+        scores = ranking.scores_BM[user, : len(pool)]
+        standard = ((scores - scores.mean()) / scores.std(correction=0)).tolist()
+        expected: list[int] = []
+        while len(expected) < k:
+            gains = {
+                item: 0.4 * z
+                - 0.6 * max((float(similar_NN[item, other]) for other in expected), default=0)
+                - 0.6 * 0.5 * math.log(1 + shown[item])
+                for z, item in zip(standard, pool, strict=True)
+                if item not in expected
+            }
+            expected.append(max(gains, key=lambda item: gains[item]))
+        assert slate.items_BK[user].tolist() == expected
+        for item in expected:
+            shown[item] += 1
+    assert max(shown) > 1
+
+
+def test_without_a_price_of_exposure_it_is_mmr() -> None:
+    ranking, catalogue = make_ranking(25, 30, 20), make_catalogue(30)
+    priceless = ExposureMMR(0.6, exposure=0)
+    assert priceless.name == "exposure_mmr_0"
+    assert torch.equal(
+        priceless(ranking, catalogue, 5).items_BK, configured("mmr", 0.6)(ranking, catalogue, 5).items_BK
+    )
+
+
+def test_a_price_of_exposure_is_no_negative_number() -> None:
+    with pytest.raises(ConfigError, match="exposure"):
+        ExposureMMR(0.5, exposure=-1)
 
 
 def test_temperature_draws_from_the_softmax() -> None:

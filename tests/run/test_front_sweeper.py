@@ -42,8 +42,9 @@ def test_every_job_of_a_sweep_on_disk_composes(sweep, plan):
 
 def test_a_base_is_the_point_with_the_base_overrides(plan):
     jobs = plan("diversity=simpson,gini", "beta=0.1,1", "seed=3").by_name
-    wanted = {"diversity": "none", "beta": "0", "schedule": "converge", "seed": "3"}
+    wanted = {"diversity": "none", "beta": "0", "seed": "3"}
     assert {key: jobs["base"][key] for key in wanted} == wanted
+    assert "schedule" not in jobs["base"], "that of the command"
     assert "init_from" not in jobs["base"]
     assert jobs["popular"]["model"] == "popular"
     assert jobs["popular"]["beta"] == "0"

@@ -55,7 +55,7 @@ def test_a_failure_of_any_kind_stops_no_other_and_is_told_with_its_last_lines(ti
 
 @pytest.mark.slow
 def test_points_of_a_base_that_failed_are_left_out(tiny_shop, tmp_path):
-    base = ("hydra.sweeper.base.schedule=converge", "+hydra.sweeper.base.monitor=nonsense")
+    base = ("+hydra.sweeper.base.monitor=nonsense",)
     answer = tiny_shop.sweep(tmp_path / "sweep", *LOCAL, *base, "diversity=gini", "beta=1")
     assert answer.code == 1
     assert "base failed: ConfigError: monitor: no such validation value" in answer.text

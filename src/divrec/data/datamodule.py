@@ -19,6 +19,7 @@ from divrec.data.collate import Collation
 from divrec.data.histories import read_histories
 from divrec.data.loading import ResumableLoader, StepSampler
 from divrec.data.preparation import Preparation
+from divrec.data.recency import age_weights
 from divrec.data.sampling import CandidateSampler, Sampling
 from divrec.data.sources.source import Source
 from divrec.data.split import Split
@@ -55,6 +56,9 @@ class BehaviorDataModule(LightningDataModule):
             that batches are hardly padded; 1 = not, every batch is `history_length` wide.
         windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment, so that all
             moments are asked about alike.
+        training_half_life_days: age, from the end of the training log, at which a moment is asked about half as often,
+            and at which an event counts half in `recent_counts`: small = only the recent past is learned, for logs with
+            seasons; None = age does not matter.
         sampling: candidates and labels of training queries; None = the task draws its own candidates.
         profiles: profile texts of users for a language model to read; None = no model reads any.
         seed: of users, moments and extra queries.
@@ -80,6 +84,7 @@ class BehaviorDataModule(LightningDataModule):
         pin_memory: bool = False,
         bucket: int = 1,
         windows: Literal["lead", "full"] = "lead",
+        training_half_life_days: float | None = None,
         sampling: Sampling | None = None,
         profiles: Profiles | None = None,
         seed: int = 0,
@@ -93,6 +98,7 @@ class BehaviorDataModule(LightningDataModule):
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
         self._windows: Literal["lead", "full"] = windows
+        self._training_half_life_days = training_half_life_days
         self._sampling, self.profiles = sampling or Sampling(), profiles
         self._vectors_ND: torch.Tensor | None = None
         self._loading: dict[str, Any] = {
@@ -132,6 +138,16 @@ class BehaviorDataModule(LightningDataModule):
         """A row a user; see `schema.sequence_features`."""
         return self.prepared.splits[TRAIN]
 
+    @functools.cached_property
+    def recent_counts(self) -> torch.Tensor:
+        """Training events of each item (N,), those of an age of `training_half_life_days` as half an event."""
+        if self._training_half_life_days is None:
+            return torch.as_tensor(self.catalogue["count"][:]).float()
+        histories = read_histories(self.train)
+        weights_E = age_weights(histories.times_E, self._training_half_life_days)
+        counts_N = np.bincount(histories.items_E, weights_E, minlength=self.manifest["items"])
+        return torch.from_numpy(counts_N).float()
+
     @property
     def needs_vectors(self) -> bool:
         """Whether `use_vectors` has to be called before training."""
@@ -168,6 +184,7 @@ class BehaviorDataModule(LightningDataModule):
             sampler=sampler,
             bucket=self._bucket,
             windows=self._windows,
+            half_life_days=self._training_half_life_days,
         )
         length = self._steps_per_epoch or -(-steps.users // self._batch_size)
         return self._loader(steps, StepSampler(self._whole(length), self._progress))

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from divrec.batch import Batch, EvaluationBatch
 from divrec.data.collate import Asked, Collation, Targets, make_batch
 from divrec.data.histories import Histories, Numbers, flat_lists, read_histories, spread
+from divrec.data.recency import MomentDraws, age_weights
 from divrec.data.sampling import CandidateSampler
 from divrec.data.user_profiles import ProfileCuts
 from divrec.errors import ConfigError, DataError
@@ -48,6 +49,8 @@ class TrainingSteps(Dataset[Batch]):
         windows: where they end. "lead" = at the lead query, so that extra queries lie earlier and early moments are
             asked about more often; "full" = at the user's last moment (at a random one that fills the window, where the
             history is longer), so that all moments are asked about alike.
+        half_life_days: age, from the last event of the split, at which a moment is asked about half as often; None =
+            age does not matter.
 
     Raises:
         ConfigError: sizes that do not fit together.
@@ -66,6 +69,7 @@ class TrainingSteps(Dataset[Batch]):
         sampler: CandidateSampler | None = None,
         bucket: int = 1,
         windows: Literal["lead", "full"] = "lead",
+        half_life_days: float | None = None,
     ) -> None:
         _check_sizes(batch_size, positions, world)
         if windows not in ("lead", "full"):
@@ -93,6 +97,8 @@ class TrainingSteps(Dataset[Batch]):
                 where="train split",
                 mend="Lengthen the log or name more kinds under preparation.targets.",
             )
+        times_M = histories.times_E[histories.starts_M[self._moments]]
+        self._draws = MomentDraws(None if half_life_days is None else age_weights(times_M, half_life_days))
         self._order: tuple[int, Numbers] = (-1, self._rows)
 
     @property
@@ -145,12 +151,12 @@ class TrainingSteps(Dataset[Batch]):
         generator = np.random.default_rng([self._seed, group, _LEAD])
         low, high = self._offsets_R[rows], self._offsets_R[rows + 1]
         if self._windows == "lead":
-            leads = ends = _between(generator, low, high)
+            leads = ends = self._draws.between(generator, low, high)
         else:
             seen_M = self._histories.starts_M[self._moments]  # events before each moment, over all users
             full = np.searchsorted(seen_M, self._histories.offsets_R[rows] + self._collation.history_length)
-            ends = _between(generator, np.minimum(full, high - 1), high)
-            leads = _between(generator, self._first_asked(rows, ends), ends + 1)
+            ends = self._draws.between(generator, np.minimum(full, high - 1), high)
+            leads = self._draws.between(generator, self._first_asked(rows, ends), ends + 1)
         if self._bucket == 1:
             return rows, leads, ends
         lengths = self._histories.starts_M[self._moments[ends]] - self._histories.offsets_R[rows]
@@ -177,7 +183,7 @@ class TrainingSteps(Dataset[Batch]):
         """The order of the users in a pass; the latest is kept, as steps mostly come in order."""
         if self._order[0] != number:
             generator = np.random.default_rng([self._seed, int(number), _ORDER])
-            self._order = (number, generator.permutation(self._rows))
+            self._order = (number, self._draws.order(generator, self._rows, self._offsets_R))
         return self._order[1]
 
     def _extra_queries(self, step: int, first: Numbers, leads: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
@@ -187,7 +193,7 @@ class TrainingSteps(Dataset[Batch]):
         rows, candidates = rows[others], candidates[others]
         if self._extra < len(candidates):
             generator = np.random.default_rng([self._seed, step, _EXTRA, 0])
-            chosen = np.sort(generator.choice(len(candidates), self._extra, replace=False))
+            chosen = self._draws.some(generator, candidates, self._extra)
             rows, candidates = rows[chosen], candidates[chosen]
         return rows, self._moments[candidates]
 
@@ -199,11 +205,6 @@ class TrainingSteps(Dataset[Batch]):
         return Targets(
             queries, self._histories.items_E[events], np.asarray(self._collation.event_weights)[kinds_E[events]]
         )
-
-
-def _between(generator: np.random.Generator, low: Numbers, high: Numbers) -> Numbers:
-    """A whole number in [low, high) for each pair."""
-    return low + (generator.random(len(low)) * (high - low)).astype(np.int64)
 
 
 class EvaluationSteps(Dataset[EvaluationBatch]):

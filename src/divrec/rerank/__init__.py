@@ -2,7 +2,7 @@
 
 from divrec.rerank.calibrated import Calibration
 from divrec.rerank.dpp import DeterminantalPointProcess
-from divrec.rerank.exposure import ExposureBalance
+from divrec.rerank.exposure import ExposureBalance, ExposureMMR
 from divrec.rerank.mmr import MaximalMarginalRelevance
 from divrec.rerank.msd import MaximalSumOfDistances
 from divrec.rerank.pm2 import Proportionality
@@ -18,6 +18,7 @@ __all__ = [
     "Calibration",
     "DeterminantalPointProcess",
     "ExposureBalance",
+    "ExposureMMR",
     "MaximalMarginalRelevance",
     "MaximalSumOfDistances",
     "PopularityDiscount",

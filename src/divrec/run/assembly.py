@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from torch import nn
 
 from divrec.baselines import Baseline
@@ -104,21 +105,28 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
 
 
 def rerankers(config: DictConfig) -> list[Reranker]:
-    """One re-ranker for each strategy and strength; a node's `diversity` is a number or a list of them.
+    """One re-ranker for each strategy, strength and price; a node's `diversity` and `exposure` are numbers or lists.
 
     Raises:
         ConfigError: for a strength that is no number, and for a pool that cannot fill a list.
     """
     built = []
     for name, node in config.rerank.items():
-        strengths = list(node.diversity) if OmegaConf.is_list(node.diversity) else [node.diversity]
-        for strength in strengths:
-            if isinstance(strength, bool) or not isinstance(strength, int | float):
-                raise ConfigError("must be a number, or a list of them", where=f"rerank.{name}.diversity", got=strength)
-            built.append(call(build(node), f"rerank.{name}", diversity=float(strength)))
+        knobs = [knob for knob in ("diversity", "exposure") if knob in node]
+        for values in itertools.product(*(_numbers(node[knob], f"rerank.{name}.{knob}") for knob in knobs)):
+            built.append(call(build(node), f"rerank.{name}", **dict(zip(knobs, values, strict=True))))
         if node.get("pool", _POOL) < config.get("k", 1):
             raise ConfigError(f"cannot fill a list of k = {config.k} items", where=f"rerank.{name}.pool", got=node.pool)
     return built
+
+
+def _numbers(value: object, where: str) -> list[float]:
+    """A number, or a list of them, as a list."""
+    numbers = list(value) if isinstance(value, ListConfig) else [value]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ConfigError("must be a number, or a list of them", where=where, got=number)
+    return [float(number) for number in numbers]
 
 
 def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
@@ -170,7 +178,7 @@ def _model(
         profiles = [] if data.user_profiles is None else data.user_profiles.texts
         return call(recipe, "model", encoder, texts, profiles, first_stage)
     profiles_PW = _profile_vectors(config, data, texts)
-    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, catalogue.counts_N, profiles_PW)
+    model = call(recipe, "model or user", encoder, build(config.tuning), texts, kinds, data.recent_counts, profiles_PW)
     if not isinstance(model, nn.Module):
         raise ConfigError("builds no module", where="model", got=type(model).__name__)
     return model

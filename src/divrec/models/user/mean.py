@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from divrec.batch import Batch
+from divrec.errors import check_number
 from divrec.models.user.visible import visible_events, weighted_mean
 
 
@@ -18,15 +19,37 @@ class MeanUser(nn.Module):
     Args:
         dim: width of item and user vectors.
         dropout: on the mean.
+        event_dropout: share of a history's events that a training step leaves out; larger = no single event decides,
+            for logs with few users and long histories.
+        length_exponent: the sum of n vectors is divided by n to this power. 1 = a mean: a history of one event speaks
+            as loud as one of a hundred; .5 = long histories speak louder, short ones leave more to popularity.
         event_kinds: number of event kinds, each with a learned weight.
+
+    Raises:
+        ConfigError: an argument is out of its range.
     """
 
-    def __init__(self, dim: int, dropout: float = 0.2, event_kinds: int = 1) -> None:
+    def __init__(
+        self,
+        dim: int,
+        dropout: float = 0.2,
+        event_dropout: float = 0.0,
+        length_exponent: float = 1.0,
+        event_kinds: int = 1,
+    ) -> None:
         super().__init__()
+        check_number("user.event_dropout", event_dropout, least=0, below=1)
+        check_number("user.length_exponent", length_exponent, least=0, most=1)
+        self.event_dropout, self.length_exponent = event_dropout, length_exponent
         self.dropout, self.project = nn.Dropout(dropout), nn.Linear(dim, dim)
         self.kind_logit = nn.Parameter(torch.zeros(event_kinds))
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         weights_QL = self.kind_logit.exp()[batch.events_BL[batch.query_rows_Q]] * visible_events(batch)
-        return self.project(self.dropout(weighted_mean(items_ND[batch.items_BL], weights_QL, batch)))
+        loudness_Q1 = weights_QL.sum(-1, keepdim=True).pow(1 - self.length_exponent)
+        if self.training and self.event_dropout:
+            kept_QL = torch.rand_like(weights_QL) >= self.event_dropout
+            weights_QL = weights_QL * kept_QL
+        mean_QD = weighted_mean(items_ND[batch.items_BL], weights_QL, batch)
+        return self.project(self.dropout(loudness_Q1 * mean_QD))
