@@ -68,6 +68,15 @@ def test_the_language_model_has_a_rate_and_a_decay_of_its_own_and_embeddings_non
     }
 
 
+def test_the_scores_that_items_have_for_everybody_have_a_rate_of_their_own():
+    model = Tower()
+    model.bias_N = nn.Parameter(torch.zeros(5))
+    rates = by_parameter(GroupedOptimizer(ADAMW, 0.1, 0.01, popularity_learning_rate=0.5)(model), model)
+    assert rates.pop("bias_N") == (0.5, 0.0)
+    assert {rate for rate, _ in rates.values()} == {0.1}
+    assert by_parameter(GroupedOptimizer(ADAMW, 0.1)(model), model)["bias_N"] == (0.1, 0.0)
+
+
 def test_the_schedule_multiplies_every_groups_own_rate():
     model = Tower()
     optimizer = GroupedOptimizer(ADAMW, 0.1, plm_learning_rate=0.002)(model)
@@ -118,6 +127,7 @@ def test_the_language_model_is_known_by_name(name, is_plm):
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"weight_decay": -0.1}, "weight_decay"),
         ({"plm_learning_rate": 0.0}, "plm_learning_rate"),
+        ({"popularity_learning_rate": -1.0}, "popularity_learning_rate"),
         ({"plm_weight_decay": -1.0}, "plm_weight_decay"),
         ({"decay_embeddings": "no"}, "decay_embeddings"),
         ({"optimizer": partial(ADAMW, betas=(2.0, 0.9))}, "optimizer.optimizer"),

@@ -93,6 +93,19 @@ def build_front(
     return summary
 
 
+def read_fronts(folder: Path, options: FrontOptions | None = None) -> tuple[GroupFront, ...]:
+    """The fronts of a sweep, one a group, from what lies on disk; nothing is written.
+
+    Args:
+        folder: the sweep's folder.
+        options: measures and replicates; None takes the defaults.
+
+    Raises:
+        RecordError: as in `build_front`.
+    """
+    return _fronts(place_points(read_sweep(folder)).points, options or FrontOptions())[0]
+
+
 def _draw(summary: FrontSummary, options: FrontOptions) -> None:
     for place, front in enumerate(summary.groups):
         stem = PLOT_STEM if place == 0 else f"{PLOT_STEM}-{front.name}"

@@ -15,6 +15,7 @@ from divrec.errors import ConfigError, check_number
 
 logger = logging.getLogger(__name__)
 
+POPULARITY_PART = "bias_N"  # last part of the name of the scores that items have for everybody
 PLM_PARTS = ("text_tower", "plm")  # a weight whose dotted name has one of these belongs to the language model
 
 
@@ -30,6 +31,8 @@ class GroupedOptimizer:
         weight_decay: larger pulls weights harder toward 0; 0 = not at all.
         plm_learning_rate: of the language model's weights (adapters among them); null = `learning_rate`.
         plm_weight_decay: of the language model's matrices; null = `weight_decay`.
+        popularity_learning_rate: of the scores that items have for everybody (model.popularity_bias), which lie on a
+            larger scale than vectors do; larger = popularity follows the objective faster; null = `learning_rate`.
         decay_embeddings: whether tables of embeddings decay as other matrices do. An item that is rarely seen is
             pulled toward 0 at each step and pushed away from it at few.
 
@@ -42,14 +45,16 @@ class GroupedOptimizer:
     weight_decay: float = 0.0
     plm_learning_rate: float | None = None
     plm_weight_decay: float | None = None
+    popularity_learning_rate: float | None = None
     decay_embeddings: bool = True
 
     def __post_init__(self) -> None:
         """Check at the door, the optimizer's own settings too."""
         check_number("optimizer.learning_rate", self.learning_rate, above=0)
         check_number("optimizer.weight_decay", self.weight_decay, least=0)
-        if self.plm_learning_rate is not None:
-            check_number("optimizer.plm_learning_rate", self.plm_learning_rate, above=0)
+        for key in ("plm_learning_rate", "popularity_learning_rate"):
+            if getattr(self, key) is not None:
+                check_number(f"optimizer.{key}", getattr(self, key), above=0)
         if self.plm_weight_decay is not None:
             check_number("optimizer.plm_weight_decay", self.plm_weight_decay, least=0)
         if not isinstance(self.decay_embeddings, bool):
@@ -76,7 +81,7 @@ class GroupedOptimizer:
             is_plm = belongs_to_plm(name)
             plm_weights += is_plm
             decays = parameter.ndim > 1 and (self.decay_embeddings or id(parameter) not in embeddings)
-            rate, decay = self._rate(is_plm), self._decay(is_plm) if decays else 0.0
+            rate, decay = self._rate(name), self._decay(is_plm) if decays else 0.0
             group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
             group["params"].append(parameter)
         if not groups:
@@ -85,8 +90,13 @@ class GroupedOptimizer:
             logger.warning("optimizer.plm_learning_rate does nothing: no weight of the language model is trained")
         return self.optimizer(list(groups.values()))
 
-    def _rate(self, is_plm: bool) -> float:
-        return self.plm_learning_rate if is_plm and self.plm_learning_rate is not None else self.learning_rate
+    def _rate(self, name: str) -> float:
+        own = None
+        if belongs_to_plm(name):
+            own = self.plm_learning_rate
+        elif name.split(".")[-1] == POPULARITY_PART:
+            own = self.popularity_learning_rate
+        return self.learning_rate if own is None else own
 
     def _decay(self, is_plm: bool) -> float:
         return self.plm_weight_decay if is_plm and self.plm_weight_decay is not None else self.weight_decay

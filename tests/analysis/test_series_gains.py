@@ -1,0 +1,55 @@
+"""Gains of series as small rows, and contests of two sets of settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from divrec.analysis import FrontOptions
+from divrec.analysis.group_front import GroupFront
+from divrec.analysis.series_gains import COLUMNS, contest, gain_rows
+from divrec.analysis.summary import read_fronts
+from divrec.errors import RecordError
+from divrec.schema import TEST
+
+
+@pytest.fixture(scope="module")
+def front(written_sweep: Path) -> GroupFront:
+    return read_fronts(written_sweep, FrontOptions(measures=("gini", "ilmd"), replicates=40))[0]
+
+
+def test_a_row_for_each_series_measure_and_quantity(front: GroupFront) -> None:
+    rows = gain_rows(front)
+    assert tuple(rows.columns) == COLUMNS
+    assert not rows.duplicated(["group", "series", "measure", "quantity"]).any()
+    assert set(rows["series"]) == {"", *(series.name for series in front.series)}
+    gini = front.series[0].gains["1-gini@10"].intervals["at_98"]
+    row = rows.query("series == @front.series[0].name and measure == '1-gini@10' and quantity == 'at_98'").iloc[0]
+    assert (row["value"], row["low"], row["high"]) == (gini.estimate, gini.low, gini.high)
+    own = rows.query("series == '' and measure == 'ndcg@10'").iloc[0]
+    assert own["value"] == front.control.value(front.accuracy, TEST)
+
+
+def test_a_set_against_itself_is_a_draw_and_against_nothing_a_win(front: GroupFront) -> None:
+    axes = (front.accuracy, *front.axes)
+    some = front.series[0].settings
+    draw = contest(some, some, front.control, axes)
+    assert draw["ours"] == draw["theirs"]
+    assert (draw["difference"].estimate, draw["difference"].low, draw["difference"].high) == (0, 0, 0)
+    pair = (front.accuracy, front.axes[0])
+    win = contest(some, [front.control], front.control, pair)
+    assert win["theirs"].estimate == 0
+    assert win["difference"].estimate == win["ours"].estimate > 0
+
+
+def test_more_settings_never_lose_in_the_measures_they_are_chosen_by(front: GroupFront) -> None:
+    axes = (front.accuracy, front.axes[0])
+    few, many = front.series[0].settings, [s for s in front.settings if s.first.selectable]
+    assert contest(many, few, front.control, axes)["ours"].estimate > 0
+
+
+def test_sets_that_were_not_resampled_alike_do_not_compare(front: GroupFront, written_sweep: Path) -> None:
+    other = read_fronts(written_sweep, FrontOptions(measures=("gini", "ilmd"), replicates=30))[0]
+    with pytest.raises(RecordError, match="resampled"):
+        contest(front.series[0].settings, other.series[0].settings, front.control, (front.accuracy, front.axes[0]))
