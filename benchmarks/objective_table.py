@@ -1,7 +1,7 @@
 """What training with a regularizer does: docs/results/objective.md, from the small records beside it.
 
 python benchmarks/objective_table.py                    rebuilds the tables from docs/results/objective/*.csv
-python benchmarks/objective_table.py collect            reads the sweeps under outputs/sweeps, replaces their rows, rebuilds
+python benchmarks/objective_table.py collect            reads sweeps under outputs/sweeps, replaces their rows, rebuilds
 
 The sweeps are those of docs/objective.md: objective-DATA, joint-DATA, joint_sampled-DATA, nine-DATA, scratch-DATA,
 warm-DATA, task-DATA and batch-DATA; those that are not there keep the rows they have.
@@ -33,10 +33,10 @@ BETA = 0.3
 POST_HOC = ("mmr", "exposure", "exposure_mmr")
 HEAD = """# What training with a regularizer does
 
-Built by `python benchmarks/objective_table.py` from the CSV files in [objective](objective/). Test values; every point,
-strength and front is chosen on validation. Intervals (95 %) are over resampled users, and seeds where there are several,
-the same for both sides of a comparison. A mean gain is over the band of 90 to 100 % of the control's NDCG@10; the control
-has had the same steps as the points. Readings and what did not work: [objective](../objective.md), [log](../log.md).
+Built by `python benchmarks/objective_table.py` from the CSV files in [objective](objective/). Test values; every
+point, strength and front is chosen on validation. Intervals (95 %) are over resampled users, and seeds where there are
+several, the same for both sides of a comparison. A mean gain is over the band of 90 to 100 % of the control's NDCG@10;
+the control has had the same steps as the points. Readings: [objective](../objective.md), [log](../log.md).
 """
 
 
@@ -104,7 +104,9 @@ def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> 
 
 def _post_hoc(front: GroupFront, names: Sequence[str]) -> list[Setting]:
     """What re-rankers make of the control; a re-ranker's name may carry its price."""
-    made = [s for s in front.settings if s.first.derived and s.first.record.name.startswith(front.control.first.control)]
+    made = [
+        s for s in front.settings if s.first.derived and s.first.record.name.startswith(front.control.first.control)
+    ]
     return [s for s in made if any(_is(s.first.record.rerank.get("name", ""), name) for name in names)]
 
 
@@ -197,7 +199,7 @@ def _every(rows: pd.DataFrame, sweep: str) -> Iterable[str]:
     )
     yield "\nMean gain over the control, with its interval; the best of a column is bold.\n"
     yield from _gain_table(rows, _mean_cell)
-    yield "\nGain at 98 / 95 / 90 % of the control's NDCG@10; `-` where a series never falls so low on validation and holds.\n"
+    yield "\nGain at 98 / 95 / 90 % of the control's NDCG@10; where a series ends above that, its last gain.\n"
     yield from _gain_table(rows, _matched_cell)
 
 
@@ -234,7 +236,7 @@ def _contests(rows: pd.DataFrame) -> Iterable[str]:
     yield "re-ranker, too. Their side has MMR, the exposure re-ranker and both at once at three prices.\n"
     yield "| data | ours | theirs | measures | ours | theirs | difference |"
     yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
-    for (sweep, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
+    for (_, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
         by = each.set_index("quantity")
         difference = by.loc["difference"]
         text = f"{difference['value']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
@@ -287,7 +289,7 @@ def _scratch(gains: pd.DataFrame) -> Iterable[str]:
 
 def _one_meaning(beta: pd.DataFrame) -> Iterable[str]:
     yield f"\n## What beta = {BETA} means\n"
-    yield "`beta_scale: gradient`: ratio = |gradient of L| / |gradient of R| at the start. NDCG@10 is relative to the control.\n"
+    yield "`beta_scale=gradient`: ratio = |grad L| / |grad R| at the start; NDCG@10 against the control.\n"
     yield "| sweep | varied | R | ratio | NDCG@10 | 1 − Gini |"
     yield "| --- | --- | --- | ---: | ---: | ---: |"
     for _, row in beta.iterrows():

@@ -195,7 +195,9 @@ def test_a_long_history_speaks_louder_where_the_exponent_says_so(make_batch):
     items_ND = torch.ones(60, 8)
     batch = make_batch()
     short = replace(batch, query_groups_Q=torch.zeros_like(batch.query_groups_Q))
-    lengths = [((b.groups_BL >= 0) & (b.groups_BL <= b.query_groups_Q[:, None])).sum(-1).float() for b in (short, batch)]
+    lengths = [
+        ((b.groups_BL >= 0) & (b.groups_BL <= b.query_groups_Q[:, None])).sum(-1).float() for b in (short, batch)
+    ]
     growth = {}
     for exponent in (0.0, 0.5, 1.0):
         user = MeanUser(8, length_exponent=exponent).eval()

@@ -122,11 +122,12 @@ def rerankers(config: DictConfig) -> list[Reranker]:
 
 def _numbers(value: object, where: str) -> list[float]:
     """A number, or a list of them, as a list."""
-    numbers = list(value) if isinstance(value, ListConfig) else [value]
-    for number in numbers:
+    numbers: list[float] = []
+    for number in value if isinstance(value, ListConfig) else [value]:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise ConfigError("must be a number, or a list of them", where=where, got=number)
-    return [float(number) for number in numbers]
+        numbers.append(float(number))
+    return numbers
 
 
 def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
