@@ -1,13 +1,13 @@
 """A million items on a laptop: training steps with sampled negatives or over all items, and a ranking of everything.
 
-python benchmarks/million_items.py [--items 1000000] [--steps 10] [--full-steps 3] [--chunk 4096]
+python benchmarks/million_items.py [--items 1000000] [--steps 10] [--full-steps 3] [--chunk 4096] [--beta 0]
 
 Sampled negatives, for a tenth of the catalogue and for all of it: CPU seconds a step, what a step holds beyond weights
 and optimizer, seconds to rank all items for a batch of users, and the peak memory of the process. Full softmax: the
 same for a tenth of the catalogue, all scores at once against scores in chunks, and in chunks for all of it; nothing is
-ranked there. A step is forward, backward and AdamW of the whole model, the median counts; `softmax` is the part of the
-loss alone, forward and backward by the vectors. Items, texts and histories are generated; one thread; each row is a
-process of its own.
+ranked there, and `--beta` above 0 adds a penalty on uneven exposure. A step is forward, backward and AdamW of the
+whole model, the median counts; `softmax` is the part of the loss alone, forward and backward by the vectors. Items,
+texts and histories are generated; one thread; each row is a process of its own.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from collections.abc import Callable
 USERS, LENGTH, POSITIONS, TEXT_WIDTH, TOP = 256, 50, 700, 128, 100
 
 
-def measure(items: int, steps: int, full: bool, chunk: int | None) -> dict[str, float]:
+def measure(items: int, steps: int, full: bool, chunk: int | None, beta: float) -> dict[str, float]:
     """Train some steps; with sampled negatives, then rank for one batch of users."""
     import torch
 
-    from divrec.objectives import CrossEntropy, SampledCrossEntropy, SoftTopK, TradeoffObjective
+    from divrec.objectives import CrossEntropy, ExposureGini, SampledCrossEntropy, SoftTopK, TradeoffObjective
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = _model(items)
     task = CrossEntropy(chunk) if full else SampledCrossEntropy()
-    objective = TradeoffObjective(task, {}, SoftTopK(10), catalogue_size=items)
+    regularizers = {"gini": ExposureGini(_catalogue(items))} if full and beta else {}
+    objective = TradeoffObjective(task, regularizers, SoftTopK(10), beta if full else 0, "raw", catalogue_size=items)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     batches = [random_batch(items, POSITIONS, torch.Generator().manual_seed(seed)) for seed in range(steps)]
 
@@ -51,7 +52,8 @@ def measure(items: int, steps: int, full: bool, chunk: int | None) -> dict[str, 
         "activations_mb": _held_by_a_step(model, objective, batches[0]) / 2**20,
     }
     if full:
-        return found | {"softmax_seconds": min(_softmax_seconds(objective, items, batch) for batch in batches[:3])}
+        alone = TradeoffObjective(task, {}, SoftTopK(10))
+        return found | {"softmax_seconds": min(_softmax_seconds(alone, items, batch) for batch in batches[:3])}
     found["rank_seconds"] = _rank_seconds(model, items)
     return found | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
@@ -67,6 +69,21 @@ def _model(items: int):  # noqa: ANN202 - torch is imported late
     counts_N = torch.ones(items, dtype=torch.long)
     tower = ItemTower(FixedVectors(vectors_NW), torch.arange(items), TEXT_WIDTH, ItemShape(), counts_N)
     return Recommender(tower, AttentionUser(64), torch.zeros(items))
+
+
+def _catalogue(items: int):  # noqa: ANN202 - torch is imported late
+    """Of which nothing counts but its size."""
+    import torch
+
+    from divrec.batch import Catalogue
+
+    return Catalogue(
+        vectors_ND=torch.ones(items, 1),
+        categories_NJ=torch.zeros(items, 1, dtype=torch.long),
+        category_weights_NJ=torch.ones(items, 1),
+        category_count=1,
+        counts_N=torch.ones(items, dtype=torch.long),
+    )
 
 
 def _softmax_seconds(objective, items: int, batch) -> float:  # noqa: ANN001 - torch is imported late
@@ -156,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("items", 1_000_000), ("steps", 10), ("full-steps", 3), ("chunk", 4096)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--beta", type=float, default=0.0)
     parser.add_argument("--only", choices=("sampled", "full"), help="leave the other out")
     parser.add_argument("--alone", help=argparse.SUPPRESS)  # one row, in this process, as JSON
     arguments = parser.parse_args()
@@ -165,11 +183,11 @@ def main() -> None:
     few, many = arguments.items // 10, arguments.items
     if arguments.only != "full":
         for items in (few, many):
-            found = _alone(items, arguments.steps, False, None)
+            found = _alone(items, arguments.steps, False, None, 0)
             print(f"{_row(found, 'sampled')}; {found['rank_seconds']:.1f} s to rank all for {USERS} users", flush=True)
     if arguments.only != "sampled":
         whole, chunked, all_of_them = (
-            _alone(items, arguments.full_steps, True, chunk)
+            _alone(items, arguments.full_steps, True, chunk, arguments.beta)
             for items, chunk in ((few, None), (few, arguments.chunk), (many, arguments.chunk))
         )
         for found, name in ((whole, "at once"), (chunked, "in chunks"), (all_of_them, "in chunks")):
@@ -178,7 +196,7 @@ def main() -> None:
         print(f"{few:>9,} items, chunks of {arguments.chunk:,} over at once: {_named(ratios)}")
 
 
-def _alone(*row: int | bool | None) -> dict[str, float]:
+def _alone(*row: float | bool | None) -> dict[str, float]:
     command = [sys.executable, __file__, "--alone", json.dumps(row)]
     measured: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return measured
