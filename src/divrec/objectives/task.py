@@ -47,7 +47,8 @@ class CrossEntropy(TaskLoss):
 
     Args:
         chunk: items of which scores are held at a time: fewer = less memory. null holds the scores of all items at
-            once, and their gradient: Q x N each. Loss and gradient are the same up to rounding.
+            once, and their gradient: Q x N each. Loss and gradient are the same up to rounding. Where beta > 0, the
+            regularizers still read whole rows, of the leading queries alone; at beta = 0 they are not computed.
 
     Raises:
         ConfigError: no such number of items.
