@@ -127,11 +127,12 @@ class Request:
     """What a training step wants scored, where that is not every item for every query.
 
     Attributes:
-        candidates_C: the items that all queries are scored on, ascending and distinct.
+        candidates_C: the items that all queries are scored on, ascending and distinct. None = none are: what is wanted
+            is the vectors of all queries and all items, whose dot products are the scores.
         leading: whether the leading queries are scored on every item besides: the regularizers read those.
     """
 
-    candidates_C: Tensor
+    candidates_C: Tensor | None
     leading: bool
 
 
@@ -143,8 +144,8 @@ class ModelOutput:
         scores_QN: score of every item for every query, or for the leading ones alone where a `Request` said so (none at
             all if it did not ask for those); higher is better.
         users_QD: user vectors, or None where the model has none (baselines).
-        items_ND: item vectors, or None; of the requested candidates alone where there was a `Request`.
-        candidate_scores_QC: scores of the requested candidates; None = there was no `Request`.
+        items_ND: item vectors, or None; of the requested candidates alone where a `Request` named some.
+        candidate_scores_QC: scores of the requested candidates; None = no `Request` named any.
     """
 
     scores_QN: Tensor

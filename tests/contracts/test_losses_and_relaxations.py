@@ -5,15 +5,32 @@ from __future__ import annotations
 import pytest
 import torch
 from hydra.utils import instantiate
+from torch import nn
 
 from contracts.conftest import ITEMS, options
+from divrec.objectives import FactoredScores
 
 K = 10
 
 
-@pytest.fixture(params=options("task"))
+class InChunks(nn.Module):
+    """A loss that computes scores chunk by chunk, on scores whose factors are themselves and the identity."""
+
+    def __init__(self, task):
+        super().__init__()
+        self.task = task
+
+    def forward(self, scores, batch):
+        masked = torch.isneginf(scores)
+        seen = torch.arange(ITEMS).where(masked, ITEMS)
+        return self.task(FactoredScores(scores.masked_fill(masked, 0), torch.eye(ITEMS), seen), batch)
+
+
+@pytest.fixture(params=[*options("task"), "cross_entropy task.chunk=7"])
 def task(request, configured):
-    return instantiate(configured(f"task={request.param}").task)
+    option, *overrides = request.param.split()
+    built = instantiate(configured(f"task={option}", *overrides).task)
+    return built if built.chunk is None else InChunks(built)
 
 
 @pytest.fixture(params=options("relaxation"))

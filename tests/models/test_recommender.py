@@ -16,6 +16,7 @@ from divrec.models import (
     TextEncoder,
     TwoTower,
 )
+from divrec.objectives import CrossEntropy, Simpson, SoftTopK, TradeoffObjective
 
 WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
@@ -149,6 +150,36 @@ def test_a_request_scores_its_candidates_as_the_whole_catalogue_is_scored(
     all_of_them = torch.autograd.grad(everything.scores_QN[:, candidates].square().sum(), weights, allow_unused=True)
     for left, right in zip(few, all_of_them, strict=True):
         assert torch.allclose(left, right, atol=1e-5)
+
+
+@pytest.mark.parametrize("leading", [False, True])
+@pytest.mark.parametrize("popularity_bias", [False, True])
+def test_asked_for_vectors_it_gives_those_whose_products_are_its_scores(
+    popularity_bias, leading, tiny_plm, tmp_path, make_batch
+):
+    model, batch = build(tiny_plm, tmp_path, Frozen(), popularity_bias=popularity_bias), make_batch()
+    batch = replace(batch, users_B=batch.users_B[:3])
+    asked, everything = model(batch, Request(None, leading)), model(batch)
+    assert asked.candidate_scores_QC is None
+    assert asked.items_ND.shape == (60, 8 + popularity_bias)
+    assert torch.allclose(asked.users_QD @ asked.items_ND.T, everything.scores_QN, atol=1e-6)
+    assert asked.scores_QN.shape == ((3, 60) if leading else (0, 0))
+    assert torch.allclose(asked.scores_QN, everything.scores_QN[:3] if leading else asked.scores_QN, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_it_learns_the_same_from_scores_in_chunks(beta, catalogue, tiny_plm, tmp_path, make_batch):
+    """The trained score of every item, too, which enters as a dimension."""
+    model, batch, found = build(tiny_plm, tmp_path, Frozen()), make_batch(), []
+    weights = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    assert "bias_N" in weights
+    for chunk in (None, 11):
+        regularizers = {"simpson": Simpson(catalogue)} if beta else {}
+        objective = TradeoffObjective(CrossEntropy(chunk), regularizers, SoftTopK(5, top=30), beta, "raw")
+        total = objective.step(model, batch)["total"]
+        found.append((total, *torch.autograd.grad(total, weights.values(), allow_unused=True)))
+    for name, one, other in zip(("total", *weights), *found, strict=True):
+        assert torch.allclose(one, other, atol=1e-5), name
 
 
 def test_an_id_model_reads_no_text(tiny_plm, tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -31,6 +33,23 @@ class Table(nn.Module):
             return ModelOutput(scores)
         leading = scores if request.leading else scores.new_empty(0, 0)
         return ModelOutput(leading, candidate_scores_QC=scores[:, request.candidates_C])
+
+
+class Vectors(nn.Module):
+    """A free vector for each row and each item, which are asked for, or for their products."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.users, self.items = (nn.Parameter(torch.randn(size, 4, generator=generator)) for size in (8, ITEMS))
+
+    def forward(self, batch, request=None):
+        users = self.users[batch.query_rows_Q]
+        if request is None:
+            return ModelOutput(users @ self.items.T, users, self.items)
+        assert request.candidates_C is None
+        leading = users @ self.items.T if request.leading else users.new_empty(0, 0)
+        return ModelOutput(leading, users, self.items)
 
 
 def objective(catalogue, beta, names=("simpson",), scale="raw"):
@@ -180,6 +199,60 @@ def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_eve
         found.append((terms["total"], gradient_of(terms, model)))
     assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
     assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def chunked_and_not(catalogue, beta, scale="raw", **recipe):
+    """The same objective with all scores at once and with those of 7 items at a time."""
+    regularizers = {"simpson": Simpson(catalogue)} if beta else {}
+    return [
+        TradeoffObjective(CrossEntropy(chunk), regularizers, SoftTopK(5, top=30), beta, scale, **recipe)
+        for chunk in (None, 7)
+    ]
+
+
+@pytest.mark.parametrize("recipe", [{}, {"exclude_seen": False}, {"catalogue_size": ITEMS}, {"spared": True}])
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+def test_scoring_chunk_by_chunk_gives_the_terms_and_gradients_of_scoring_at_once(beta, recipe, catalogue, make_batch):
+    batch, model, found = make_batch(), Vectors(), []
+    if recipe.pop("spared", False):
+        recipe["spared_N"] = torch.arange(ITEMS) % 3 == 0
+        kept = batch.target_items_P - batch.target_items_P % 3 + 1
+        batch = replace(batch, target_items_P=kept, seen_QS=batch.seen_QS.where(batch.seen_QS % 3 != 1, ITEMS))
+    for each in chunked_and_not(catalogue, beta, **recipe):
+        terms = each.step(model, batch)
+        found.append((terms, torch.autograd.grad(terms["total"], model.parameters())))
+    (whole, wanted), (chunked, gradients) = found
+    assert chunked.keys() == whole.keys()
+    for name, value in chunked.items():
+        assert torch.allclose(value, whole[name], atol=1e-5), name
+    for one, other in zip(gradients, wanted, strict=True):
+        assert other.abs().max() > 1e-3
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_gradient_ratios_are_measured_chunk_by_chunk(catalogue, make_batch):
+    batches, model = [make_batch(seed=seed) for seed in range(3)], Vectors()
+    whole, chunked = (each.calibrate(model, batches) for each in chunked_and_not(catalogue, 1.0, "gradient"))
+    assert whole["simpson"] > 0
+    assert chunked == pytest.approx(whole, rel=1e-5)
+
+
+def test_beta_zero_leaves_a_chunked_task_alone_bit_for_bit(catalogue, make_batch):
+    batch, model, found = make_batch(), Vectors(), []
+    for regularizers in ({}, {"simpson": Simpson(catalogue)}):
+        terms = TradeoffObjective(CrossEntropy(7), regularizers, SoftTopK(5, top=30), 0.0).step(model, batch)
+        assert set(terms) == {"task", "total"}, "scores for the regularizer are not made for its sake alone"
+        found.append((terms["total"], *torch.autograd.grad(terms["total"], model.parameters())))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_chunks_need_a_model_with_vectors(catalogue, make_batch):
+    class Scores(nn.Module):
+        def forward(self, batch, request):
+            return ModelOutput(torch.zeros(0, 0))
+
+    with pytest.raises(ConfigError, match=r"task\.chunk"):
+        TradeoffObjective(CrossEntropy(7), {}, SoftTopK(5)).step(Scores(), make_batch())
 
 
 def test_beta_zero_leaves_a_sampled_task_alone_bit_for_bit(catalogue, make_batch):

@@ -51,6 +51,7 @@ DECIDES_NOTHING = [
     "paths.embeddings=elsewhere",
     "data.root=elsewhere",
     "data.num_workers=2",
+    "task.chunk=4096",
     "logger=none",
     "logger=[csv,tensorboard]",
     "logger.wandb.project=other",

@@ -67,6 +67,16 @@ def test_a_finished_run_is_not_trained_again(point, tiny_shop):
     }
 
 
+def test_scores_in_chunks_lead_to_the_same_point(point, tiny_shop, tmp_path):
+    assert tiny_shop.train(tmp_path / "chunks", *POINT, "task.chunk=13").code == 0
+    one, other = record_of(point), record_of(tmp_path / "chunks")
+    assert other["config"]["task"]["chunk"] == 13
+    assert other["identity"] == one["identity"]
+    assert other["objective"]["ratio"] == pytest.approx(one["objective"]["ratio"], rel=1e-4)
+    for split in ("validation", "test"):
+        assert other["metrics"][split] == pytest.approx(one["metrics"][split], abs=1e-3, nan_ok=True)
+
+
 def test_a_finished_run_is_not_trained_again_for_what_decides_no_number(point, tiny_shop):
     answer = tiny_shop.train(point, *POINT, "trainer.log_every_n_steps=1", "name=other", logger="csv")
     assert "finished before" in answer.text

@@ -29,9 +29,16 @@ class Biases(nn.Module):
         self.popularity = nn.Parameter(0.1 * torch.randn(size, generator=generator))
         self.next_item = nn.Parameter(0.1 * torch.randn(size, size, generator=generator))
 
-    def forward(self, batch):
+    def forward(self, batch, request=None):
         last_Q = batch.items_BL[batch.query_rows_Q, -1]
-        return ModelOutput(self.popularity + self.next_item[last_Q])
+        scores_QN = self.popularity + self.next_item[last_Q]
+        if request is None:
+            return ModelOutput(scores_QN)
+        is_last_QN = nn.functional.one_hot(last_Q, len(self.popularity)).to(scores_QN.dtype)
+        users_QD = torch.cat([torch.ones_like(is_last_QN[:, :1]), is_last_QN], dim=-1)
+        items_ND = torch.cat([self.popularity.unsqueeze(-1), self.next_item.T], dim=-1)
+        leading_BN = scores_QN[: batch.users_B.shape[0]] if request.leading else scores_QN[:0, :0]
+        return ModelOutput(leading_BN, users_QD, items_ND)
 
 
 class Log(DummyLogger):

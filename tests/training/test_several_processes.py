@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     "sampled": {"task": partial(BinaryCrossEntropy, 9)},
     "regularized": {"task": CrossEntropy, "regularizers": BOTH, "beta": 1.0},
     "raw and sampled": {"task": partial(BinaryCrossEntropy, 9), "regularizers": BOTH, "beta": 1.0, "scale": "raw"},
+    "in chunks": {"task": partial(CrossEntropy, 7), "regularizers": BOTH, "beta": 1.0},
     "accumulated": {"task": CrossEntropy, "settings": {"accumulate_grad_batches": 2}},
     "best weights": {"task": CrossEntropy, "schedule": BASE},
     "killed": {"task": partial(BinaryCrossEntropy, 9), "regularizers": BOTH, "beta": 1.0, "killed": True},

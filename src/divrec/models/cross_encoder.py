@@ -125,7 +125,8 @@ class CrossEncoderRecommender(nn.Module):
             return ModelOutput(self._labelled(batch) if self.training else self._lists(batch))
         read_QN = self._labelled(batch)
         leading_BN = read_QN[: batch.users_B.shape[0]] if request.leading else read_QN.new_empty(0, 0)
-        return ModelOutput(leading_BN, candidate_scores_QC=read_QN[:, request.candidates_C])
+        candidates_C = request.candidates_C
+        return ModelOutput(leading_BN, candidate_scores_QC=None if candidates_C is None else read_QN[:, candidates_C])
 
     def _labelled(self, batch: Batch) -> Tensor:
         if batch.negatives_QC is None:

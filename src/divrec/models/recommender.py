@@ -36,17 +36,21 @@ class Recommender(nn.Module):
     def forward(self, batch: Batch, request: Request | None = None) -> ModelOutput:
         """Scores of all items for every query, or what a request asks for.
 
-        With a request, only the items of the histories and the candidates pass through the item tower: time and memory
-        of a step do not grow with the catalogue, unless the leading queries are wanted on every item.
+        With candidates requested, only they and the items of the histories pass through the item tower: time and memory
+        of a step do not grow with the catalogue, unless the leading queries are wanted on every item. With vectors
+        requested, all items do, and no scores are held but those of the leading queries.
         """
-        if request is None or request.leading:
+        if request is None or request.candidates_C is None or request.leading:
             items_ND = self._items(batch)
             users_QD = self._with_one(self.user(items_ND, batch))
             items_ND = self._with_bias(items_ND)
             if request is None:
                 return ModelOutput(users_QD @ items_ND.T, users_QD, items_ND)
+            leaders_BD = users_QD[: batch.users_B.shape[0]]
+            leading_BN = leaders_BD @ items_ND.T if request.leading else users_QD.new_empty(0, 0)
+            if request.candidates_C is None:
+                return ModelOutput(leading_BN, users_QD, items_ND)
             candidates_CD = items_ND[request.candidates_C]
-            leading_BN = users_QD[: batch.users_B.shape[0]] @ items_ND.T
             return ModelOutput(leading_BN, users_QD, candidates_CD, users_QD @ candidates_CD.T)
         return self._few(batch, request.candidates_C)
 

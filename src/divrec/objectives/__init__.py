@@ -16,6 +16,7 @@ from divrec.objectives.diversity import (
     Regularizer,
     Simpson,
 )
+from divrec.objectives.factored_scores import FactoredScores
 from divrec.objectives.relaxation import Midpoint, Softmax, SoftTopK
 from divrec.objectives.task import (
     BayesianPersonalizedRanking,
@@ -39,6 +40,7 @@ __all__ = [
     "Entropy",
     "ExposureGini",
     "ExposureMemory",
+    "FactoredScores",
     "GiniOverlap",
     "IntraListSimilarity",
     "LogDeterminant",

@@ -15,11 +15,18 @@ from torch.nn import functional
 
 from divrec.batch import Batch
 from divrec.errors import ConfigError, check_number
+from divrec.objectives.factored_scores import FactoredScores
 from divrec.objectives.processes import mean_over_processes
 
 
 class TaskLoss(nn.Module):
-    """Base of all task losses."""
+    """Base of all task losses.
+
+    Attributes:
+        chunk: items of which scores are held at a time, by a loss that takes `FactoredScores`; None = it takes scores.
+    """
+
+    chunk: int | None = None
 
     def with_negatives(self, batch: Batch, size: int) -> Batch:
         """The batch with the negatives that this loss compares targets with; as it came where it takes all items.
@@ -36,10 +43,28 @@ class TaskLoss(nn.Module):
 
 
 class CrossEntropy(TaskLoss):
-    """Softmax over all items: mean over positives of log sum exp(s) - s_target, weighted by the label."""
+    """Softmax over all items: mean over positives of log sum exp(s) - s_target, weighted by the label.
 
-    def forward(self, scores_QN: Tensor, batch: Batch) -> Tensor:
-        """The loss, a scalar that starts near ln N."""
+    Args:
+        chunk: items of which scores are held at a time: fewer = less memory. null holds the scores of all items at
+            once, and their gradient: Q x N each. Loss and gradient are the same up to rounding. Where beta > 0, the
+            regularizers still read whole rows, of the leading queries alone; at beta = 0 they are not computed.
+
+    Raises:
+        ConfigError: no such number of items.
+    """
+
+    def __init__(self, chunk: int | None = None) -> None:
+        super().__init__()
+        if chunk is not None:
+            check_number("task.chunk", chunk, least=1, whole=True)
+        self.chunk = chunk
+
+    def forward(self, scores_QN: Tensor | FactoredScores, batch: Batch) -> Tensor:
+        """The loss, a scalar that starts near ln N; of scores that are there already, or are made chunk by chunk."""
+        if isinstance(scores_QN, FactoredScores):
+            chunk = self.chunk or scores_QN.items_ND.shape[0]
+            return _weighted_mean(scores_QN.surprise(batch.target_queries_P, batch.target_items_P, chunk), batch)
         normalizer_Q = scores_QN.logsumexp(-1)
         surprise_P = normalizer_Q[batch.target_queries_P] - _positive_scores(scores_QN, batch)
         return _weighted_mean(surprise_P, batch)

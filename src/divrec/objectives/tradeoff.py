@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
+from divrec.objectives.factored_scores import FactoredScores
 from divrec.objectives.processes import mean_over_processes
 from divrec.objectives.task import TaskLoss
 
@@ -85,6 +86,9 @@ class TradeoffObjective(nn.Module):
 
     def step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Ask a model (Batch[, Request] -> ModelOutput) for what the terms need, and compute them; see `forward`."""
+        if self.task.chunk is not None:
+            request = Request(None, leading=self.beta > 0)
+            return self(model(batch, request), batch, request)
         if self.catalogue_size is None:
             return self(model(batch), batch)
         batch = self.task.with_negatives(batch, self.catalogue_size)
@@ -102,6 +106,9 @@ class TradeoffObjective(nn.Module):
             batch: what it was asked about.
             request: what it was asked to score; None = every item for every query.
 
+        Raises:
+            ConfigError: scores are to be computed from vectors, and the model has none.
+
         Returns:
             `task`, `diversity/NAME` for each regularizer (R as it is; left out where the leading queries have not been
             scored on every item), and `total`, the one to differentiate. Where beta > 0 also `scaled/NAME` (ratio * R)
@@ -112,10 +119,7 @@ class TradeoffObjective(nn.Module):
         if request is None:
             terms = {TASK: self.task(self._compared(scores_QN), batch)}
         else:
-            assert output.candidate_scores_QC is not None
-            local = _among(batch, request.candidates_C)
-            scores_QC = self._servable(output.candidate_scores_QC, local.seen_QS)
-            terms = {TASK: self.task(self._compared(scores_QC, request.candidates_C), local)}
+            terms = {TASK: self._task_of_request(output, batch, request)}
         if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
@@ -163,6 +167,26 @@ class TradeoffObjective(nn.Module):
                 )
             self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
         return self.ratio_by_name
+
+    def _task_of_request(self, output: ModelOutput, batch: Batch, request: Request) -> Tensor:
+        if request.candidates_C is None:
+            return self._task_of_vectors(output, batch)
+        assert output.candidate_scores_QC is not None
+        local = _among(batch, request.candidates_C)
+        scores_QC = self._servable(output.candidate_scores_QC, local.seen_QS)
+        return self.task(self._compared(scores_QC, request.candidates_C), local)
+
+    def _task_of_vectors(self, output: ModelOutput, batch: Batch) -> Tensor:
+        if output.users_QD is None or output.items_ND is None:
+            raise ConfigError(
+                "the model has no vectors whose dot product is the score",
+                where="task.chunk",
+                got=self.task.chunk,
+                mend="Set it to null.",
+            )
+        seen_QS = batch.seen_QS if self.exclude_seen else None
+        scores = FactoredScores(output.users_QD, output.items_ND, seen_QS, self.spared_N)
+        return self.task(scores, batch)
 
     def _penalties(self, scores_BN: Tensor, batch: Batch) -> dict[str, Tensor]:
         """R by name, read from the rows of scores that the task has asked for anyway."""

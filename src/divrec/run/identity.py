@@ -32,6 +32,7 @@ _IRRELEVANT = (
     "data.num_workers",
     "data.persistent_workers",
     "data.pin_memory",
+    "task.chunk",  # memory for time; loss and gradient are the same
     "model.first_stage",  # its identity counts, like that of `init_from`
     "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
     "trainer.accelerator",
