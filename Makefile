@@ -7,6 +7,7 @@ SWEEP ?= beta_x_loss
 # Further overrides for the command behind a target: make sweep ARGS="seed=1 hydra.sweep.dir=outputs/sweeps/again"
 ARGS ?=
 DIR ?= outputs/sweeps/$(SWEEP)-$(DATA)
+NOTEBOOK ?= $(wildcard notebooks/*.ipynb)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -83,8 +84,8 @@ smoke: $(STAMP) ## The main job on simulated logs, in about a minute
 profile: $(STAMP) ## Say where a training step's time goes: make profile ARGS="diversity=gini beta=1"
 	$(BIN)/python -m divrec.run.profile data=$(DATA) $(ARGS)
 
-notebook: $(STAMP) ## Execute the notebook (it opens a finished sweep, or runs the smoke sweep first)
-	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/read_a_front.ipynb
+notebook: $(STAMP) ## Execute the notebooks, or one: make notebook NOTEBOOK=notebooks/read_a_front.ipynb
+	$(BIN)/jupyter-execute --inplace --timeout=1800 $(NOTEBOOK)
 
 # The one that is left out reads a finished sweep of yours: see its head.
 bench: $(STAMP) ## Run the benchmarks

@@ -1,4 +1,4 @@
-"""Every command and every file of the README is what it says."""
+"""Every command and every file of the README, and every command of the page on sweeps, is what it says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ __all__ = ["tiny_shop"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-SHELL = "\n".join(text for language, text in BLOCKS if language == "bash").replace("\\\n", " ")
+SWEEPS = re.findall(r"```(bash)\n(.*?)```", (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+SHELL = "\n".join(text for language, text in [*BLOCKS, *SWEEPS] if language == "bash").replace("\\\n", " ")
 COMMANDS = [line for line in SHELL.splitlines() if line.strip()]
 CONFIG_OF = {"train": "train", "evaluate": "evaluate", "data": "data", "front": "front", "interpolate": "interpolate"}
 FILES = {re.match(r"# (\S+)", text).group(1): text for language, text in BLOCKS if language in ("python", "yaml")}

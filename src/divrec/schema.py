@@ -38,6 +38,7 @@ RECORD_FILE = "record.json"
 USERS_FILE = "users.parquet"
 SLATES_FILE = "slates.parquet"
 GROUPS_FILE = "groups.parquet"
+CURVE_FILE = "curve.csv"
 MODEL_FOLDER = "model"
 POINTS_FOLDER = "points"
 

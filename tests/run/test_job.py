@@ -33,6 +33,7 @@ def test_a_run_leaves_its_record_values_lists_weights_and_config(point):
         "users.parquet",
         "slates.parquet",
         "groups.parquet",
+        "curve.csv",
         "model",
         "run.log",
     }

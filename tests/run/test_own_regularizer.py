@@ -44,7 +44,8 @@ def test_a_regularizer_from_another_folder_is_swept(own_folder, tiny_shop, tmp_p
         record = record_of(tmp_path / "sweep" / name)
         assert set(record["objective"]["diversity"]) == kinds
         assert all(record["objective"]["ratio"][kind] > 0 for kind in kinds)
-    assert (tmp_path / "sweep" / "report.html").is_file()
+    report = (tmp_path / "sweep" / "report.html").read_text(encoding="utf-8")
+    assert 'aria-label="loss/task"' in report, "the curves need no logger"
 
 
 def test_a_name_that_is_in_no_folder_is_told(own_folder, tiny_shop, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from divrec.schema import CURVE_FILE
 from divrec.training import CHECKPOINT_FOLDER, TrainingCheckpoint
 from run.command import subprocess_command
 from run.tiny import SCHEDULE, record_of, same_files, without_times
@@ -46,6 +47,7 @@ def test_a_killed_run_goes_on_by_itself_and_ends_as_an_unbroken_one(killed, tiny
     assert without_times(one) == without_times(other)
     assert one["cost"]["steps"] == 6
     assert same_files(killed, unbroken)
+    assert (killed / CURVE_FILE).read_text() == (unbroken / CURVE_FILE).read_text()
     found, wanted = weights(killed), weights(unbroken)
     assert all((found[name] == wanted[name]).all() for name in wanted)
 

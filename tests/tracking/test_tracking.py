@@ -180,7 +180,8 @@ def test_no_logger_leaves_nothing(tiny_shop, tmp_path):
     folder = tmp_path / "run"
     assert tiny_shop.train(folder, *POINT, logger="none").code == 0
     left = {path.name for path in folder.iterdir()}
-    assert left == {".hydra", "model", "record.json", "run.log", "slates.parquet", "users.parquet", "groups.parquet"}
+    point = {"record.json", "slates.parquet", "users.parquet", "groups.parquet"}
+    assert left == {".hydra", "model", "run.log", "curve.csv", *point}
     assert not list(tmp_path.rglob("*wandb*"))
 
 

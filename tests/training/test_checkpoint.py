@@ -148,7 +148,7 @@ def test_states_are_rare(train, tmp_path, make_module, data, trainer):
     """A minute has not passed: no file was ever written."""
     checkpoint = TrainingCheckpoint(tmp_path / "run", "mine", minutes=1)
     fit(make_module(POINT), data, trainer, [], MONITOR, show_bar=False, checkpoint=checkpoint)
-    assert not (tmp_path / "run").exists()
+    assert not checkpoint.file.exists()
 
 
 def test_negative_minutes_are_refused(tmp_path):

@@ -80,9 +80,10 @@ def test_a_compiled_model_is_timed_from_outside(make_module, data):
     assert not any(phase.startswith("model:") for phase in phases)
 
 
-def test_the_dearest_operators_come_first(make_module, data):
+def test_the_dearest_operators_come_first_and_the_profiler_keeps_quiet(make_module, data, capfd):
     operators = profiler(make_module, data).operators(steps=2, count=4)
     assert len(operators) == 4
     times = [operator.milliseconds for operator in operators]
     assert times == sorted(times, reverse=True)
     assert all(operator.calls > 0 and operator.name for operator in operators)
+    assert "profiler_start" not in capfd.readouterr().err

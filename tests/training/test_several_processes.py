@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
 from divrec.objectives import BinaryCrossEntropy, CrossEntropy, ExposureGini, Simpson
+from divrec.schema import CURVE_FILE
 from divrec.training import Schedule, TrainingCheckpoint, fit
 from training.shop import MONITOR, Log, catalogue_of, module_of, open_shop
 
@@ -127,6 +129,16 @@ def test_two_processes_equal_one(name, together):
     for key in weights:
         assert found[key] == pytest.approx(alone[key], rel=1e-4, abs=1e-5), key
         assert found[key] == second[name][key], f"{key}: both processes hold the same weights and memories"
+
+
+@pytest.mark.slow
+def test_two_processes_leave_the_curve_of_one(together, tmp_path):
+    trained("killed", tmp_path, 1, "run")
+    folder, _ = together
+    alone, found = (pd.read_csv(place / "run" / CURVE_FILE) for place in (tmp_path, folder))
+    assert len(alone) == 2
+    shared = [name for name in alone.columns if not name.startswith("gradient/")]
+    assert found[shared].to_numpy() == pytest.approx(alone[shared].to_numpy(), rel=1e-4, abs=1e-6, nan_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Training curves as inline SVG: what the runs logged while they trained.
+"""Training curves as inline SVG: the course of each run's training.
 
-A run's curve is RUN/curve.csv, else Lightning's RUN/csv/metrics.csv: a column "step", and a column for each logged
-name, empty where a step did not log it.
+A run's curve is RUN/curve.csv, which every training writes, else RUN/csv/metrics.csv of `logger=csv`: a column "step",
+and a column for each logged name, empty where a step did not log it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.statistics import Floats
 from divrec.analysis.wording import number
-from divrec.schema import BASE, BASELINE, CONTROL
+from divrec.schema import BASE, BASELINE, CONTROL, CURVE_FILE
 
-CURVE_FILES = ("curve.csv", "csv/metrics.csv")
+CURVE_FILES = (CURVE_FILE, "csv/metrics.csv")
 CURVE_WIDTH, CURVE_HEIGHT = 470, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 100, 10, 34
 _MOST = 300  # points of a line
@@ -50,7 +50,7 @@ class CurveChart:
 
 
 def read_curve(folder: Path) -> pd.DataFrame:
-    """What a run logged while training, by step; empty where it kept nothing or the file cannot be read.
+    """What a run kept of its training, by step; empty where it kept nothing or the file cannot be read.
 
     Args:
         folder: the run's folder.

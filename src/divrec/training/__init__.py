@@ -2,6 +2,7 @@
 
 from divrec.training.candidate_auc import AUC_OF_CANDIDATES, CandidateAUC, candidate_auc
 from divrec.training.checkpoint import CHECKPOINT_FOLDER, TrainingCheckpoint
+from divrec.training.curve import TrainingCurve
 from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
 from divrec.training.optimizer import GroupedOptimizer
@@ -17,6 +18,7 @@ __all__ = [
     "RecommenderModule",
     "Schedule",
     "TrainingCheckpoint",
+    "TrainingCurve",
     "candidate_auc",
     "fit",
     "leads",

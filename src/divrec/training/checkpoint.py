@@ -45,12 +45,14 @@ class TrainingCheckpoint(Callback):
             of the training's time. 0 = after every step, whatever it costs.
 
     Attributes:
+        run: folder of the run.
         seconds_before: what earlier processes have spent on this training.
     """
 
     def __init__(self, run: Path, identity: str, minutes: float = 1.0) -> None:
         check_number("checkpoint_minutes", minutes, least=0)
-        self.file, self._identity, self._minutes = run / CHECKPOINT_FOLDER / _FILE, identity, minutes
+        self.run, self.file = run, run / CHECKPOINT_FOLDER / _FILE
+        self._identity, self._minutes = identity, minutes
         self.seconds_before = 0.0
         self._states: dict[str, Tensor] = {}
         self._started = self._saved = time.perf_counter()

@@ -14,7 +14,9 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, distributed
 
+from divrec.schema import CURVE_FILE
 from divrec.training.checkpoint import TrainingCheckpoint
+from divrec.training.curve import TrainingCurve
 from divrec.training.module import RecommenderModule
 
 logger = logging.getLogger(__name__)
@@ -108,7 +110,8 @@ def fit(
         loggers: where per-step values go.
         monitor: logged validation value that early stopping watches; higher is better.
         show_bar: Lightning's progress bar.
-        checkpoint: keeps the state of the training for the case that it is killed; None = it would start anew.
+        checkpoint: keeps the state of the training for the case that it is killed, and its curve in the run's folder;
+            None = it would start anew, and keeps no curve.
     """
     started = time.perf_counter()
     schedule = module.schedule
@@ -117,7 +120,8 @@ def fit(
     if schedule.patience is not None:
         callbacks += [EarlyStopping(monitor, mode="max", patience=schedule.patience), best]
     if checkpoint is not None:
-        callbacks.append(checkpoint)  # last: it keeps what the others have decided
+        curve = TrainingCurve(checkpoint.run / CURVE_FILE, schedule.steps, schedule.interval)
+        callbacks += [curve, checkpoint]  # last: it keeps what the others have decided
     built = trainer(
         max_steps=schedule.steps,
         val_check_interval=schedule.interval,

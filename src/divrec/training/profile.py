@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from divrec.training.module import RecommenderModule
 
 DATA, REST_OF_MODEL, REST_OF_LOSS = "data", "model: scores and the rest", "loss: masks and the rest"
 FORWARD, BACKWARD, OPTIMIZER = "model, masks and the rest", "backward", "optimizer"
+_QUIET = "6"  # above the level at which torch's profiler writes that it starts and stops; read at its first use
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class StepProfiler:
         optimizer = self.module.build_optimizer(self.module.model)
         on_gpu = self.device.type == "cuda"
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+        os.environ.setdefault("KINETO_LOG_LEVEL", _QUIET)
         with torch.profiler.profile(activities=activities) as profiler:
             self._run(StepClock(self.device), optimizer, steps)
         own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
