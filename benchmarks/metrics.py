@@ -218,7 +218,8 @@ def comparison() -> None:
     """Print times and their ratios, and the greatest difference of values."""
     case = small_case()
     preparing, measuring, mine = timed(Contender(), case, 20)
-    print(f"{SMALL[0]} users x {SMALL[1]} items, accuracy metrics at 10 ({', '.join(mine)}), one thread, CPU time, best round")
+    size = f"{SMALL[0]} users x {SMALL[1]} items"
+    print(f"{size}, accuracy metrics at 10 ({', '.join(mine)}), one thread, CPU time, best round")
     print(f"divrec        {preparing:.4f} s from scores to a ranking, {measuring:.4f} s to the values")
     for contender in (TorchMetrics(), LensKit(), RecTools()):
         if importlib.util.find_spec(contender.name) is None:

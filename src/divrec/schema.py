@@ -40,6 +40,7 @@ SLATES_FILE = "slates.parquet"
 GROUPS_FILE = "groups.parquet"
 MODEL_FOLDER = "model"
 POINTS_FOLDER = "points"
+RANKING_FOLDER = "ranking"
 
 
 def sequence_features() -> Features:
