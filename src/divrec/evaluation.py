@@ -144,7 +144,7 @@ def evaluate(
         `AS_RANKED` and `point_name(reranker)` -> what that point delivered.
     """
     ranker = ModelRanker(model.to(catalogue.counts_N.device), protocol)
-    return evaluate_ranked(ranker, splits, catalogue, item_ids, protocol, rerankers)
+    return evaluate_ranked(ranker, splits, catalogue, item_ids, protocol, (None, *rerankers))
 
 
 def evaluate_ranked(
@@ -153,16 +153,25 @@ def evaluate_ranked(
     catalogue: Catalogue,
     item_ids: Sequence[str],
     protocol: Protocol,
-    rerankers: Sequence[Reranker] = (),
+    asked: Sequence[Reranker | None],
 ) -> dict[str, Evaluated]:
-    """The same with rankings from anywhere: of a model, or kept on disk."""
+    """The same with rankings from anywhere (a model, or kept on disk) and for the points that are asked for.
+
+    Args:
+        ranker: gives the rankings.
+        splits: split name -> batches.
+        catalogue: what diversity is measured with.
+        item_ids: the log's own item ids, by catalogue row.
+        protocol: how lists are made and measured.
+        asked: a re-ranker for each point; None = the ranking as it came.
+    """
     ids = np.asarray(item_ids, dtype=object)
     device = catalogue.counts_N.device
-    points = {AS_RANKED: None, **{point_name(reranker): reranker for reranker in rerankers}}
+    points = {AS_RANKED if reranker is None else point_name(reranker): reranker for reranker in asked}
     results = {name: Evaluated() for name in points}
     for split, batches in splits.items():
         metrics = {name: Measured.of(protocol.metrics(catalogue).to(device)) for name in points}
-        for strategy in rerankers:
+        for strategy in filter(None, asked):
             strategy.start()
         for batch in batches:
             moved = batch.to(device)
@@ -176,10 +185,7 @@ def evaluate_ranked(
                 results[name].seconds += shared + time.perf_counter() - started
         ranker.finish(split)
         for name, measured in metrics.items():
-            results[name].metrics[split] = measured.slates.compute()
-            results[name].undefined[split] = measured.slates.undefined()
-            columns = as_columns(measured.groups.values())
-            results[name].groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
+            _conclude(results[name], split, measured)
     return results
 
 
@@ -204,6 +210,13 @@ def _slate(ranking: Ranking, reranker: Reranker | None, catalogue: Catalogue, k:
     asked = batch.batch  # one query a user
     audience = Audience(asked.users_B[asked.query_rows_Q], asked.seen_QS, asked.history_QS)
     return reranker(ranking, catalogue, k, audience)
+
+
+def _conclude(result: Evaluated, split: str, measured: Measured) -> None:
+    result.metrics[split] = measured.slates.compute()
+    result.undefined[split] = measured.slates.undefined()
+    columns = as_columns(measured.groups.values())
+    result.groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
 
 
 def _collect(

@@ -67,7 +67,7 @@ def evaluate_splits(parts: Parts, strategies: Sequence[Reranker]) -> dict[str, E
 def evaluate_again(
     config: DictConfig, record: Mapping[str, Any], folder: Path, strategies: Sequence[Reranker], keep_ranking: bool
 ) -> dict[str, Evaluated]:
-    """What a finished run delivers; without building its model where its ranking was kept.
+    """What a finished run delivers re-ranked; without building its model where its ranking was kept.
 
     Args:
         config: the run's, with paths of today.
