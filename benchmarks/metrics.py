@@ -1,8 +1,9 @@
 """How long all metrics take at the size of Amazon Beauty, and how long others take for a part of them.
 
 python benchmarks/metrics.py [--users 22363] [--items 12101] [--k 5 10 20]. One thread; scores are made batch by batch,
-as a model would, and their making is not counted. The comparison runs torchmetrics' retrieval metrics and, where it is
-installed (in an environment of its own), RecTools on the same scores as ours.
+as a model would, and their making is not counted. The comparison runs torchmetrics' retrieval metrics and, where they
+are installed (the environment of metric_parity.py), LensKit and RecTools on the same scores, in turn. divrec's time
+includes ranking all items and finding ties; the two libraries are handed torch's top 10 in their own tables.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import argparse
 import importlib.util
 import resource
 import time
-from collections.abc import Callable
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -23,6 +25,7 @@ from divrec.ranking import deliver, rank, tie_order
 
 CATEGORIES, WIDTH, BATCH, HISTORY = 200, 128, 256, 9
 SMALL = (2000, 1000)  # users and items of the comparison
+Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def shop(items: int) -> Catalogue:
@@ -78,87 +81,157 @@ def small_case() -> tuple[Tensor, Tensor]:
     return scores_BN, torch.stack([torch.randperm(SMALL[1], generator=generator)[:3] for _ in range(SMALL[0])])
 
 
-def ours(scores_BN: Tensor, targets_BT: Tensor) -> dict[str, float]:
-    """Six accuracy metrics at 10, ranking included."""
-    ranking = rank(scores_BN, targets_BT, None, 10, torch.arange(scores_BN.shape[1]))
-    kinds = {"recall": Recall, "precision": Precision, "hit_rate": HitRate, "ndcg": NDCG, "mrr": MRR, "map": MAP}
-    found = {}
-    for name, kind in kinds.items():
-        metric = kind(10)
-        metric.update(ranking)
-        found[name] = float(metric.compute())
-    return found
+class Contender:
+    """Accuracy metrics at 10 of some library, in two steps that are timed apart."""
+
+    name = "divrec"
+
+    def prepare(self, scores_BN: Tensor, targets_BT: Tensor) -> Any:  # noqa: ANN401 - whatever the library reads
+        """From scores to what the library's metrics read: here a ranking."""
+        return rank(scores_BN, targets_BT, None, 10, torch.arange(scores_BN.shape[1]))
+
+    def measure(self, prepared: Any) -> dict[str, float]:  # noqa: ANN401
+        """The metrics."""
+        kinds = {"recall": Recall, "precision": Precision, "hit_rate": HitRate, "ndcg": NDCG, "mrr": MRR, "map": MAP}
+        found = {}
+        for name, kind in kinds.items():
+            metric = kind(10)
+            metric.update(prepared)
+            found[name] = float(metric.compute())
+        return found
 
 
-def torchmetrics_retrieval(scores_BN: Tensor, targets_BT: Tensor) -> dict[str, float]:
-    """The same by torchmetrics; its average precision is over the hits in the list, so it is left out."""
-    from torchmetrics import retrieval
+class TorchMetrics(Contender):
+    """Its retrieval metrics rank by themselves; its average precision is over the hits in the list: left out."""
 
-    relevant_BN = torch.zeros(scores_BN.shape, dtype=torch.bool).scatter(1, targets_BT, True)
-    users_BN = torch.arange(len(scores_BN)).unsqueeze(-1).expand_as(relevant_BN)
-    kinds = {
-        "recall": retrieval.RetrievalRecall,
-        "precision": retrieval.RetrievalPrecision,
-        "hit_rate": retrieval.RetrievalHitRate,
-        "ndcg": retrieval.RetrievalNormalizedDCG,
-        "mrr": retrieval.RetrievalMRR,
-    }
-    found = {}
-    for name, kind in kinds.items():
-        metric = kind(top_k=10)
-        metric.update(scores_BN.flatten(), relevant_BN.flatten(), users_BN.flatten())
-        found[name] = float(metric.compute())
-    return found
+    name = "torchmetrics"
 
+    def prepare(self, scores_BN: Tensor, targets_BT: Tensor) -> Any:  # noqa: ANN401
+        """A score, a relevance and a user for each pair."""
+        relevant_BN = torch.zeros(scores_BN.shape, dtype=torch.bool).scatter(1, targets_BT, True)
+        users_BN = torch.arange(len(scores_BN)).unsqueeze(-1).expand_as(relevant_BN)
+        return scores_BN.flatten(), relevant_BN.flatten(), users_BN.flatten()
 
-def rectools_metrics(scores_BN: Tensor, targets_BT: Tensor) -> dict[str, float]:
-    """The same by RecTools, from its own table of recommendations (its making is counted: it is how one calls it)."""
-    import pandas as pd
-    from rectools import Columns
-    from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
+    def measure(self, prepared: Any) -> dict[str, float]:  # noqa: ANN401
+        """The metrics."""
+        from torchmetrics import retrieval
 
-    top = scores_BN.topk(10)
-    users, k = top.indices.shape
-    reco = pd.DataFrame(
-        {
-            Columns.User: torch.arange(users).repeat_interleave(k).numpy(),
-            Columns.Item: top.indices.flatten().numpy(),
-            Columns.Rank: torch.arange(1, k + 1).repeat(users).numpy(),
+        kinds = {
+            "recall": retrieval.RetrievalRecall,
+            "precision": retrieval.RetrievalPrecision,
+            "hit_rate": retrieval.RetrievalHitRate,
+            "ndcg": retrieval.RetrievalNormalizedDCG,
+            "mrr": retrieval.RetrievalMRR,
         }
-    )
-    targets = targets_BT.shape[1]
-    truth = {Columns.User: torch.arange(users).repeat_interleave(targets).numpy(), Columns.Item: targets_BT.flatten()}
-    kinds = {"recall": Recall, "precision": Precision, "hit_rate": HitRate, "ndcg": NDCG, "mrr": MRR, "map": MAP}
-    asked = {name: kind(k=10) for name, kind in kinds.items()}
-    asked["ndcg"] = NDCG(k=10, divide_by_achievable=True)  # else its ideal has k hits, however few are relevant
-    found: dict[str, float] = calc_metrics(asked, reco, pd.DataFrame(truth))
-    return found
+        found = {}
+        for name, kind in kinds.items():
+            metric = kind(top_k=10)
+            metric.update(*prepared)
+            found[name] = float(metric.compute())
+        return found
 
 
-def timed(action: Callable[[], dict[str, float]], rounds: int) -> tuple[float, dict[str, float]]:
-    """Best wall time of some rounds, and the result."""
-    best, result = float("inf"), {}
+def as_tables(scores_BN: Tensor, targets_BT: Tensor) -> Tables:
+    """Recommendations and test items as data frames: what the libraries of lists want."""
+    items_BK = scores_BN.topk(10).indices
+    tables = []
+    for items in (items_BK, targets_BT):
+        users, width = items.shape
+        tables.append(
+            pd.DataFrame(
+                {
+                    "user_id": torch.arange(users).repeat_interleave(width).numpy(),
+                    "item_id": items.flatten().numpy(),
+                    "rank": torch.arange(1, width + 1).repeat(users).numpy(),
+                }
+            )
+        )
+    return tables[0], tables[1]
+
+
+class RecTools(Contender):
+    """All metrics in one call, which shares what they have in common."""
+
+    name = "rectools"
+
+    def prepare(self, scores_BN: Tensor, targets_BT: Tensor) -> Any:  # noqa: ANN401
+        """Its two tables."""
+        return as_tables(scores_BN, targets_BT)
+
+    def measure(self, prepared: Any) -> dict[str, float]:  # noqa: ANN401
+        """The metrics; MAP is over all relevant items, the same here, where there are fewer than 10."""
+        from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
+
+        kinds = {"recall": Recall, "precision": Precision, "hit_rate": HitRate, "mrr": MRR, "map": MAP}
+        asked = {name: kind(k=10) for name, kind in kinds.items()}
+        asked["ndcg"] = NDCG(k=10, divide_by_achievable=True)  # else its ideal has k hits, however few are relevant
+        found: dict[str, float] = calc_metrics(asked, prepared[0], prepared[1][["user_id", "item_id"]])
+        return found
+
+
+class LensKit(Contender):
+    """One run analysis of all metrics."""
+
+    name = "lenskit"
+
+    def prepare(self, scores_BN: Tensor, targets_BT: Tensor) -> Any:  # noqa: ANN401
+        """Its collections of item lists."""
+        from lenskit.data import ItemListCollection, UserIDKey
+
+        recommended, test = as_tables(scores_BN, targets_BT)
+        test = test[["user_id", "item_id"]]
+        return [ItemListCollection.from_df(each, UserIDKey) for each in (recommended, test)]
+
+    def measure(self, prepared: Any) -> dict[str, float]:  # noqa: ANN401
+        """The metrics; its recall is over min(k, relevant), the same here, where there are fewer than 10."""
+        from lenskit.metrics import NDCG, Hit, LogRankWeight, Precision, Recall, RecipRank, RunAnalysis
+        from lenskit.metrics.ranking import AveragePrecision
+
+        asked = {
+            "recall": Recall(10),
+            "precision": Precision(10),
+            "hit_rate": Hit(10),
+            "ndcg": NDCG(10, weight=LogRankWeight(offset=1)),  # else the first two ranks weigh alike
+            "mrr": RecipRank(10),
+            "map": AveragePrecision(10),
+        }
+        analysis = RunAnalysis()
+        for name, metric in asked.items():
+            analysis.add_metric(metric, label=name)
+        found: dict[str, float] = analysis.measure(*prepared).list_metrics().mean().to_dict()
+        return found
+
+
+def timed(contender: Contender, case: tuple[Tensor, Tensor], rounds: int) -> tuple[float, float, dict[str, float]]:
+    """Least processor time of preparing and of measuring in some rounds, and the values."""
+    preparing, measuring, values = float("inf"), float("inf"), {}
     for _ in range(rounds):
-        started = time.perf_counter()
-        result = action()
-        best = min(best, time.perf_counter() - started)
-    return best, result
+        started = time.process_time()
+        prepared = contender.prepare(*case)
+        between = time.process_time()
+        values = contender.measure(prepared)
+        preparing, measuring = min(preparing, between - started), min(measuring, time.process_time() - between)
+    return preparing, measuring, values
 
 
 def comparison() -> None:
-    """Print the ratios, and the greatest difference of values."""
+    """Print times and their ratios, and the greatest difference of values."""
     case = small_case()
-    own, mine = timed(lambda: ours(*case), 5)
-    print(f"{SMALL[0]} users x {SMALL[1]} items, six accuracy metrics at 10: divrec {own:.3f} s")
-    others = {"torchmetrics": torchmetrics_retrieval, "rectools": rectools_metrics}
-    for name, action in others.items():
-        if importlib.util.find_spec(name) is None:
-            print(f"{name} is not installed")
+    preparing, measuring, mine = timed(Contender(), case, 20)
+    size = f"{SMALL[0]} users x {SMALL[1]} items"
+    print(f"{size}, accuracy metrics at 10 ({', '.join(mine)}), one thread, CPU time, best round")
+    print(f"divrec        {preparing:.4f} s from scores to a ranking, {measuring:.4f} s to the values")
+    for contender in (TorchMetrics(), LensKit(), RecTools()):
+        if importlib.util.find_spec(contender.name) is None:
+            print(f"{contender.name} is not installed")
             continue
-        seconds, theirs = timed(lambda action=action: action(*case), 2)  # type: ignore[misc]
-        apart = {key: abs(value - mine[key]) for key, value in theirs.items()}
-        text = ", ".join(f"{key} {value:.1e}" for key, value in apart.items())
-        print(f"{name:13} {seconds:.3f} s, {seconds / own:.0f} times as long; values differ by {text}")
+        before, after, theirs = timed(contender, case, 10 if contender.name == "rectools" else 3)
+        ratio, alone = (before + after) / (preparing + measuring), after / measuring
+        apart = max(abs(value - mine[name]) for name, value in theirs.items())
+        print(
+            f"{contender.name:13} {before:.4f} s + {after:.4f} s, {ratio:.1f} times as long ({alone:.1f} times for the "
+            f"metrics alone); values differ by {apart:.0e} at most ({', '.join(theirs)})"
+        )
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from divrec.batch import Catalogue, EvaluationBatch, Ranking, Slate
+from divrec.kept_ranking import Ranker
 from divrec.metrics import GroupMetrics, SlateMetrics
 from divrec.metrics.groups import as_columns
 from divrec.ranking import deliver, rank
@@ -56,6 +57,11 @@ class Protocol:
     exclude_seen: bool
     tie_order_N: Tensor
 
+    @property
+    def kept(self) -> int:
+        """Number M of items that a ranking keeps."""
+        return max(self.top, self.k)
+
 
 @dataclass
 class Evaluated:
@@ -67,7 +73,7 @@ class Evaluated:
         users: table of per-user values.
         slates: table of delivered lists.
         groups: table of values by group: split and the columns of `divrec.metrics.GroupValue`.
-        seconds: time that the point took, its share of the ranking included.
+        seconds: time that the point took, its share of the ranking (or of its reading) included.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -93,6 +99,29 @@ class Measured:
         return cls(slates, groups.to(catalogue.counts_N.device))
 
 
+class ModelRanker:
+    """Ranks with a model.
+
+    Args:
+        model: Batch -> ModelOutput, on the device of the batches.
+        protocol: how lists are made.
+    """
+
+    def __init__(self, model: nn.Module, protocol: Protocol) -> None:
+        self._model, self._protocol = model.eval(), protocol
+
+    @torch.no_grad()
+    def rank(self, split: str, batch: EvaluationBatch) -> Ranking:
+        """Score and rank all items."""
+        protocol = self._protocol
+        seen_BS = batch.batch.seen_QS if protocol.exclude_seen else None
+        scores_BN = self._model(batch.batch).scores_QN
+        return rank(scores_BN, batch.targets_BT, seen_BS, protocol.kept, protocol.tie_order_N)
+
+    def finish(self, split: str) -> None:
+        """Nothing is left to do."""
+
+
 def evaluate(
     model: nn.Module,
     splits: Mapping[str, Iterable[EvaluationBatch]],
@@ -114,30 +143,49 @@ def evaluate(
     Returns:
         `AS_RANKED` and `point_name(reranker)` -> what that point delivered.
     """
+    ranker = ModelRanker(model.to(catalogue.counts_N.device), protocol)
+    return evaluate_ranked(ranker, splits, catalogue, item_ids, protocol, (None, *rerankers))
+
+
+def evaluate_ranked(
+    ranker: Ranker,
+    splits: Mapping[str, Iterable[EvaluationBatch]],
+    catalogue: Catalogue,
+    item_ids: Sequence[str],
+    protocol: Protocol,
+    asked: Sequence[Reranker | None],
+) -> dict[str, Evaluated]:
+    """The same with rankings from anywhere (a model, or kept on disk) and for the points that are asked for.
+
+    Args:
+        ranker: gives the rankings.
+        splits: split name -> batches.
+        catalogue: what diversity is measured with.
+        item_ids: the log's own item ids, by catalogue row.
+        protocol: how lists are made and measured.
+        asked: a re-ranker for each point; None = the ranking as it came.
+    """
     ids = np.asarray(item_ids, dtype=object)
     device = catalogue.counts_N.device
-    model = model.to(device).eval()
-    points = {AS_RANKED: None, **{point_name(reranker): reranker for reranker in rerankers}}
+    points = {AS_RANKED if reranker is None else point_name(reranker): reranker for reranker in asked}
     results = {name: Evaluated() for name in points}
     for split, batches in splits.items():
         metrics = {name: Measured.of(protocol.metrics(catalogue).to(device)) for name in points}
-        for strategy in rerankers:
+        for strategy in filter(None, asked):
             strategy.start()
         for batch in batches:
             moved = batch.to(device)
             started = time.perf_counter()
-            ranking = _rank(model, moved, protocol)
+            ranking = ranker.rank(split, moved)
             shared = (time.perf_counter() - started) / len(points)
             for name, reranker in points.items():
                 started = time.perf_counter()
                 slate = _slate(ranking, reranker, catalogue, protocol.k, moved)
                 _collect(results[name], split, moved, (ranking, slate), metrics[name], ids)
                 results[name].seconds += shared + time.perf_counter() - started
+        ranker.finish(split)
         for name, measured in metrics.items():
-            results[name].metrics[split] = measured.slates.compute()
-            results[name].undefined[split] = measured.slates.undefined()
-            columns = as_columns(measured.groups.values())
-            results[name].groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
+            _conclude(results[name], split, measured)
     return results
 
 
@@ -156,19 +204,19 @@ def write_point(folder: Path, record: RunRecord, evaluated: Evaluated) -> None:
     write_json(folder / RECORD_FILE, record.to_dict())
 
 
-@torch.no_grad()
-def _rank(model: nn.Module, batch: EvaluationBatch, protocol: Protocol) -> Ranking:
-    seen_BS = batch.batch.seen_QS if protocol.exclude_seen else None
-    scores_BN = model(batch.batch).scores_QN
-    return rank(scores_BN, batch.targets_BT, seen_BS, max(protocol.top, protocol.k), protocol.tie_order_N)
-
-
 def _slate(ranking: Ranking, reranker: Reranker | None, catalogue: Catalogue, k: int, batch: EvaluationBatch) -> Slate:
     if reranker is None:
         return deliver(ranking, k)
     asked = batch.batch  # one query a user
     audience = Audience(asked.users_B[asked.query_rows_Q], asked.seen_QS, asked.history_QS)
     return reranker(ranking, catalogue, k, audience)
+
+
+def _conclude(result: Evaluated, split: str, measured: Measured) -> None:
+    result.metrics[split] = measured.slates.compute()
+    result.undefined[split] = measured.slates.undefined()
+    columns = as_columns(measured.groups.values())
+    result.groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
 
 
 def _collect(

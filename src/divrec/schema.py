@@ -41,6 +41,7 @@ GROUPS_FILE = "groups.parquet"
 CURVE_FILE = "curve.csv"
 MODEL_FOLDER = "model"
 POINTS_FOLDER = "points"
+RANKING_FOLDER = "ranking"
 
 
 def sequence_features() -> Features:

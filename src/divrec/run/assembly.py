@@ -32,6 +32,27 @@ _POOL = 100  # candidates kept of each ranking for re-rankers
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What a run is measured with; all of it but the model.
+
+    Attributes:
+        data: set up, with its dataset on disk.
+        encoder: the language model.
+        texts: the catalogue's texts and their frozen vectors.
+        catalogue: the frozen catalogue that diversity is measured with.
+        item_ids: the log's own item ids, by catalogue row.
+        protocol: how lists are made and measured.
+    """
+
+    data: BehaviorDataModule
+    encoder: TextEncoder
+    texts: ItemTexts
+    catalogue: Catalogue
+    item_ids: list[str]
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
 class Parts:
     """What a run is made of.
 
@@ -68,6 +89,11 @@ def open_data(config: DictConfig) -> BehaviorDataModule:
 def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     """Build every part but the objective, which the baselines do without."""
     recipe: Any = build(config.model)  # first: a mistake in it should not wait for the encoder
+    return complete(config, lay_ground(config, data), recipe)
+
+
+def lay_ground(config: DictConfig, data: BehaviorDataModule) -> Ground:
+    """Build what a run is measured with."""
     table = data.catalogue
     encoder: TextEncoder = build(config.encoder)
     encoder.cache = Path(config.paths.embeddings)
@@ -82,9 +108,14 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
         exclude_seen=config.exclude_seen,
         tie_order_N=tie_order(catalogue.size, config.seed),
     )
+    return Ground(data, encoder, texts, catalogue, list(table[ITEM_ID]), protocol)
+
+
+def complete(config: DictConfig, ground: Ground, recipe: Any) -> Parts:  # noqa: ANN401 - a baseline, or a recipe
+    """Build the model on its ground."""
     torch.manual_seed(config.seed)
-    model = _model(config, recipe, data, encoder, texts, catalogue)
-    return Parts(data, encoder, catalogue, list(table[ITEM_ID]), model, protocol)
+    model = _model(config, recipe, ground.data, ground.encoder, ground.texts, ground.catalogue)
+    return Parts(ground.data, ground.encoder, ground.catalogue, ground.item_ids, model, ground.protocol)
 
 
 def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:

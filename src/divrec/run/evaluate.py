@@ -26,7 +26,7 @@ def main(config: DictConfig) -> None:
     from divrec.run.job import rerank
 
     torch.set_num_threads(config.threads)
-    rerank(folder, config.rerank)
+    rerank(folder, config.rerank, config.keep_ranking)
 
 
 def spelled_out(argument: str) -> str:

@@ -25,7 +25,7 @@ from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
-from divrec.run.finished import evaluate_splits, open_again
+from divrec.run.finished import evaluate_again, evaluate_splits
 from divrec.run.hardware import check_hardware
 from divrec.run.identity import commit, finished, identity, recorded, refuse_another
 from divrec.schema import (
@@ -103,12 +103,13 @@ def train(config: DictConfig) -> None:
     logger.info("test %s", ", ".join(f"{name} {record.metrics[TEST][name]:.4f}" for name in names))
 
 
-def rerank(folder: Path, strategies: DictConfig) -> None:
+def rerank(folder: Path, strategies: DictConfig, keep_ranking: bool = False) -> None:
     """Add re-ranked points to a finished run; those that are there already are left as they are.
 
     Args:
         folder: of the run.
         strategies: the `rerank` group's nodes.
+        keep_ranking: whether the run's ranking is read from its folder, or left there; false ranks anew.
 
     Raises:
         RecordError: if there is no finished run.
@@ -122,10 +123,8 @@ def rerank(folder: Path, strategies: DictConfig) -> None:
     ]
     if not missing:
         return
-    parts = open_again(config, found["data"]["fingerprint"], folder)
-    load_weights(parts.model, folder / MODEL_FOLDER)
-    record = RunRecord(**found)
-    _write_derived(folder, record, evaluate_splits(parts, missing), missing)
+    results = evaluate_again(config, found, folder, missing, keep_ranking)
+    _write_derived(folder, RunRecord(**found), results, missing)
     logger.info("added %s", ", ".join(point_name(each) for each in missing))
 
 
