@@ -30,6 +30,7 @@ MEASURES = ("gini", "ilmd", "coverage", "effective_coverage", "simpson", "ilad",
 SINGLE = ("1-gini@10", "coverage@10", "effective_coverage@10", "simpson@10", "ilad@10", "ilmd@10", "alpha_ndcg@10")
 HEADS = ("1 − Gini", "coverage", "eff. coverage", "Simpson", "ILAD", "ILMD", "alpha-nDCG")
 BETA = 0.3
+KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "warm", "task", "batch")
 POST_HOC = ("mmr", "exposure", "exposure_mmr")
 HEAD = """# What training with a regularizer does
 
@@ -60,12 +61,11 @@ def main() -> None:
 def collect(root: Path, replicates: int) -> dict[str, pd.DataFrame]:
     """Rows of every part, out of the sweeps that are there; each with the sweep's name."""
     options = FrontOptions(measures=MEASURES, replicates=replicates)
-    fronts = {folder.parent.name: read_fronts(folder.parent, options) for folder in sorted(root.glob("*/sweep.json"))}
+    names = sorted(path.parent.name for path in root.glob("*/front.json"))
+    fronts = {name: read_fronts(root / name, options) for name in names if name.partition("-")[0] in KINDS}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in PARTS}
     for sweep, groups in fronts.items():
         kind, _, data = sweep.partition("-")
-        if kind not in ("objective", "joint", "joint_sampled", "nine", "scratch", "warm", "task", "batch"):
-            continue
         for front in groups:
             found["gains"].append(gain_rows(front).assign(sweep=sweep))
             found["beta"].append(_beta_rows(front).assign(sweep=sweep))
@@ -168,7 +168,9 @@ def _store(parts: dict[str, pd.DataFrame], folder: Path) -> None:
 def _read(path: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=False, na_values=["nan"], dtype={"group": str, "series": str})
+    rows = pd.read_csv(path, dtype={"group": str, "series": str})
+    texts = [name for name in ("group", "series", "kind") if name in rows]
+    return rows.fillna(dict.fromkeys(texts, ""))
 
 
 def _sections(parts: dict[str, pd.DataFrame]) -> Iterable[str]:

@@ -7,6 +7,7 @@ import torch
 
 from divrec.batch import Catalogue, Slate
 from divrec.metrics import HistoryOverlap
+from divrec.metrics.history import history_profile
 
 
 @pytest.fixture
@@ -35,3 +36,9 @@ def test_an_empty_history_is_the_uniform_reference_and_is_counted(plain: Catalog
     assert float(metric.compute()) == pytest.approx(2 * (1 / 3) / 2)
     assert int(metric.empty_histories) == 1
     assert int(metric.undefined) == 0
+
+
+def test_nobody_has_a_profile_where_no_place_is_left_for_a_history(plain: Catalogue) -> None:
+    profile_BD = history_profile(plain, torch.empty(2, 0, dtype=torch.int64), torch.empty(2, 0))
+    assert profile_BD.shape == (2, 4)
+    assert profile_BD.isnan().all()

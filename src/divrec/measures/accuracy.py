@@ -137,5 +137,5 @@ def _log_choose(n_B: Tensor, j_B: Tensor) -> Tensor:
 
 
 def _hit_chance(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    chance = ((k - above_BT) / ties_BT.clamp(min=1)).clamp(0, 1)
-    return chance.double().masked_fill(ties_BT == 0, 0)
+    chance = ((k - above_BT).double() / ties_BT.clamp(min=1)).clamp(0, 1)
+    return chance.masked_fill(ties_BT == 0, 0)

@@ -31,6 +31,8 @@ def history_share(catalogue: Catalogue, seen_BS: Tensor, history_BS: Tensor) -> 
 
 def history_profile(catalogue: Catalogue, seen_BS: Tensor, history_BS: Tensor) -> Tensor:
     """Weighted mean (B, D) of the vectors of each history; NaN for an empty one."""
+    if seen_BS.shape[1] == 0:  # an embedding bag of no places is refused
+        return catalogue.vectors_ND.new_full((seen_BS.shape[0], catalogue.vectors_ND.shape[1]), torch.nan)
     touched_BS = seen_BS.clamp(max=catalogue.size - 1)
     weights_BS = history_BS.to(catalogue.vectors_ND.dtype)
     sum_BD = embedding_bag(touched_BS, catalogue.vectors_ND, per_sample_weights=weights_BS, mode="sum")
