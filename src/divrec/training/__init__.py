@@ -6,6 +6,7 @@ from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
 from divrec.training.optimizer import GroupedOptimizer
 from divrec.training.schedule import Schedule
+from divrec.training.sharding import ShardedStrategy, shard
 from divrec.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "GroupedOptimizer",
     "RecommenderModule",
     "Schedule",
+    "ShardedStrategy",
     "TrainingCheckpoint",
     "candidate_auc",
     "fit",
     "leads",
     "load_weights",
     "save_weights",
+    "shard",
 ]
