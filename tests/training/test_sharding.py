@@ -171,7 +171,11 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **shared}
     command = [sys.executable, __file__, str(folder), str(min(port, 60000))]
     processes = [subprocess.Popen(command, env={**environment, "LOCAL_RANK": str(rank)}) for rank in range(2)]
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    try:
+        assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

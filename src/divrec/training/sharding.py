@@ -26,9 +26,9 @@ def shard(module: nn.Module, mesh: DeviceMesh) -> nn.Module:
     """Cut every parameter, frozen ones too, into one piece a device; a module gathers its own for as long as it runs.
 
     Groups that are gathered at once: each layer of each language model; the rest of the language model (embeddings,
-    norms); each other part of the module that has children of its own to run (item tower, user encoder); what is left.
-    The language model's groups are let go after each pass. The others stay gathered until their gradients are there:
-    they are small, other modules read what they return, and processes may evaluate different numbers of batches.
+    norms); what is left of each child of the module (item tower, user encoder); what is left of the module. The
+    language model's groups are let go after each pass. The others stay gathered until their gradients are there: they
+    are smaller, an item tower returns its table of IDs as it is, and processes may evaluate other numbers of batches.
 
     Args:
         module: changed in place; its forward is the one way in.
