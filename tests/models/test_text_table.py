@@ -221,3 +221,15 @@ def test_a_resumed_training_goes_on_with_the_same_table(refresh, make_tower):
         assert torch.allclose(unbroken(), resumed(), atol=1e-6)
         step(unbroken)
         step(resumed)
+
+
+def test_in_mixed_precision_the_table_keeps_its_own(make_tower):
+    tower = make_tower("epoch")
+    plain_TW = tower.table_TW.clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors_TW = tower(None, torch.tensor([1, 2]))
+        tower.refresh()
+    assert gradient(tower, vectors_TW.square().sum()).abs().max() > 0
+    assert vectors_TW.dtype == tower.table_TW.dtype == torch.float32
+    assert torch.allclose(tower.table_TW, plain_TW, atol=0.1)
+    assert not torch.equal(tower.table_TW, plain_TW)

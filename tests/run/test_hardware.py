@@ -54,10 +54,67 @@ def test_several_devices_in_a_multirun_are_refused_with_what_to_do(overrides):
         ("trainer.accumulate_grad_batches=1.5", r"trainer\.accumulate_grad_batches"),
         ("trainer.gradient_clip_val=0", r"trainer\.gradient_clip_val"),
         ("trainer.gradient_clip_val=-1", r"trainer\.gradient_clip_val"),
-        ("trainer.strategy=fsdp", r"trainer\.strategy: .*pieces.*trainer=ddp"),
+        ("trainer.strategy=fsdp", r"trainer\.strategy: .*pieces.*trainer=fsdp"),
+        ("trainer.strategy=deepspeed", r"trainer\.strategy: .*pieces.*trainer=fsdp"),
+        ("trainer=fsdp", r"trainer=fsdp: .*several GPUs.*trainer=default, trainer=ddp.*host with GPUs"),
         ("compile=maybe", r"compile: must be true or false"),
     ],
 )
 def test_what_makes_no_sense_is_refused(override, message):
     with pytest.raises(ConfigError, match=message):
         check(override)
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """`gpus(n)`: the host seems to have so many."""
+
+    def have(count: int) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+
+    return have
+
+
+GPU = ("trainer=fsdp", "trainer.accelerator=gpu")
+
+
+@pytest.mark.parametrize("overrides", [(), ("trainer.devices=auto",), ("trainer.devices=[0,1]",), ("optimizer=sgd",)])
+def test_on_a_host_with_gpus_a_model_may_lie_in_pieces(overrides, gpus):
+    gpus(2)
+    check(*GPU, "tuning=full", "trainer.precision=bf16-mixed", *overrides)
+
+
+def test_one_device_a_node_is_not_alone(gpus):
+    gpus(1)
+    check(*GPU, "trainer.devices=1", "+trainer.num_nodes=2")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.accelerator=cpu", r"trainer=fsdp: .*several GPUs"),
+        ("trainer.devices=1", r"trainer\.devices: one device.*trainer=default"),
+        ("trainer.devices=[3]", r"trainer\.devices: one device.*trainer=default"),
+        ("trainer.precision=16-mixed", r"trainer\.precision: .*bf16-mixed"),
+        ("optimizer=adafactor", r"optimizer: .*whole matrices.*Adafactor.*optimizer=adamw"),
+        ("model=cross_encoder", r"model: .*in step.*trainer=ddp"),
+        ("compile=true", r"compile: .*compile=false"),
+    ],
+)
+def test_what_cannot_lie_in_pieces_is_refused(override, message, gpus):
+    gpus(2)
+    with pytest.raises(ConfigError, match=message):
+        check(*GPU, override)
+
+
+def test_all_of_one_gpu_is_one_device(gpus):
+    gpus(1)
+    with pytest.raises(ConfigError, match=r"trainer\.devices: one device.*trainer=default"):
+        check(*GPU, "trainer.devices=auto")
+
+
+def test_in_a_multirun_pieces_are_refused_as_other_runs_on_several_devices_are(gpus):
+    gpus(2)
+    with pytest.raises(ConfigError, match=r"trainer\.devices: .*hydra/launcher=processes"):
+        check(*GPU, in_multirun=True)

@@ -10,6 +10,7 @@ from divrec.models.pair_scorer import PairScorer
 from divrec.models.recommender import Recommender
 from divrec.models.text_table import TableSettings, TextTable
 from divrec.models.tuning import Adapter, Frozen, Full, Ia3, Lora, Prefix, TopLayers
+from divrec.models.tuning.layers import layer_stack
 from divrec.models.user import AttentionProfileUser, AttentionUser, MeanUser, ProfileUser
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "TwoTower",
     "Whitening",
     "changed_weights",
+    "layer_stack",
     "load_dial",
     "packaged_model",
     "save_dial",

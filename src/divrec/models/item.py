@@ -6,7 +6,7 @@ Shapes: T distinct texts, W whitened width, N items, R some of them, D dimension
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,9 @@ class ItemTower(nn.Module):
         self.identity = nn.Embedding(len(text_of_item_N), shape.dim) if has_id else None
         if reads_text:
             # Unit text vectors come in; the start is as small as the ID embedding's, so that the softmax starts flat.
-            self.scale = nn.Parameter(torch.tensor(0.1))
+            # One number in a vector: torch cannot spread a parameter without dimensions over devices.
+            self.scale = nn.Parameter(torch.tensor([0.1]))
+            self.register_load_state_dict_pre_hook(_with_a_dimension)  # type: ignore[no-untyped-call]
         if self.identity is not None:
             nn.init.normal_(self.identity.weight, std=0.02)
 
@@ -125,3 +127,10 @@ class ItemTower(nn.Module):
         if self.training:
             known_R = known_R & (torch.rand(known_R.shape, device=known_R.device) >= self.shape.id_dropout)
         return ids_RD * known_R.unsqueeze(-1)
+
+
+def _with_a_dimension(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:  # noqa: ANN401
+    """Weights that were saved when the scale had no dimension fit too."""
+    name = f"{prefix}scale"
+    if name in state and state[name].ndim == 0:
+        state[name] = state[name].reshape(1)

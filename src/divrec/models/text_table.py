@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder import Whitening
 from divrec.models.encoder.packed import packed_linears
+from divrec.models.lockstep import is_sharded, most_of_all
 
 POLICIES = ("never", "epoch", "live")
 
@@ -122,10 +123,11 @@ class TextTable(nn.Module):
         chosen = self._choose(asked_R, live_R)
         is_live_R = torch.isin(asked_R, chosen)
         vectors_RW = self._resting(asked_R, is_live_R)
-        if len(chosen) == 0:
+        passes = self._passes(chosen)
+        if passes == 0:
             return vectors_RW
         place_T = torch.zeros_like(everything_T).index_put((chosen,), torch.arange(len(chosen), device=chosen.device))
-        live_LW = self._encode(chosen)[place_T[asked_R[is_live_R]]]
+        live_LW = self._encode(chosen, passes)[place_T[asked_R[is_live_R]]]
         return vectors_RW.index_put((is_live_R.nonzero().squeeze(-1),), live_LW)
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -140,7 +142,8 @@ class TextTable(nn.Module):
     @torch.no_grad()
     def refresh(self) -> None:
         """Compute the whole table anew."""
-        self.table_TW = self._encode_quietly(torch.arange(len(self.table_TW), device=self.table_TW.device))
+        everything_T = torch.arange(len(self.table_TW), device=self.table_TW.device)
+        self.table_TW = self._encode_quietly(everything_T, self._passes(everything_T))
         self._fresh_at, self._due = self._versions(), False
 
     def _keep_up(self) -> None:
@@ -173,29 +176,40 @@ class TextTable(nn.Module):
     def _resting(self, asked_R: Tensor, is_live_R: Tensor) -> Tensor:
         """Vectors of the texts that are not live, (R, W); the live rows are there to be overwritten."""
         vectors_RW = self.table_TW[asked_R]
-        if self.settings.refresh != "live" or bool(is_live_R.all()):
+        if self.settings.refresh != "live":
             return vectors_RW
         resting, inverse = torch.unique(asked_R[~is_live_R], return_inverse=True)
-        vectors_RW[~is_live_R] = self._encode_quietly(resting)[inverse]
+        passes = self._passes(resting)
+        if passes > 0:
+            vectors_RW[~is_live_R] = self._encode_quietly(resting, passes)[inverse]
         return vectors_RW
 
-    def _encode_quietly(self, texts_R: Tensor) -> Tensor:
+    def _passes(self, texts_R: Tensor) -> int:
+        """Passes of the reader for so many texts; where processes share its weights, as many as the busiest needs."""
+        passes = -(-len(texts_R) // self.settings.chunk)
+        return most_of_all(passes, texts_R.device) if is_sharded(self.reader) else passes
+
+    def _encode_quietly(self, texts_R: Tensor, passes: int) -> Tensor:
         """Without dropout."""
         mode = self.reader.training
         self.reader.eval()
         with packed_linears(self.reader):
-            vectors_RW = self._encode(texts_R)
+            vectors_RW = self._encode(texts_R, passes)
         self.reader.train(mode)
         return vectors_RW
 
-    def _encode(self, texts_R: Tensor) -> Tensor:
-        order = self.lengths_T[texts_R].argsort()
-        chunks = torch.split(texts_R[order], self.settings.chunk)
-        recompute = torch.is_grad_enabled() and len(chunks) > 1
+    def _encode(self, texts_R: Tensor, passes: int) -> Tensor:
+        order, size = self.lengths_T[texts_R].argsort(), self.settings.chunk
+        sorted_R = texts_R[order]
+        chunks = [sorted_R[start : start + size] for start in range(0, len(sorted_R), size)]
+        # What is read for the company of busier processes comes last, is cut off, and has no gradient.
+        chunks += [torch.zeros_like(self.lengths_T[:1])] * (passes - len(chunks))
+        recompute = torch.is_grad_enabled() and passes > 1
         parts = [
             checkpoint(self.reader, part, use_reentrant=False) if recompute else self.reader(part) for part in chunks
         ]
-        return self.whitening(torch.cat(parts)[order.argsort()])
+        vectors_RW = self.whitening(torch.cat(parts)[: len(texts_R)][order.argsort()])
+        return vectors_RW.to(self.table_TW.dtype)  # autocast would halve it
 
     def _versions(self) -> tuple[int, ...]:
         """Counts the changes of each trained weight: an optimizer's step and a loaded state are seen by it."""

@@ -6,7 +6,7 @@ Shapes: B users (leading queries), Q queries, N items.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import torch
@@ -16,7 +16,7 @@ from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
 from divrec.objectives.factored_scores import FactoredScores
-from divrec.objectives.processes import mean_over_processes
+from divrec.objectives.gradients import squared_norm
 from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
@@ -157,7 +157,7 @@ class TradeoffObjective(nn.Module):
             terms = self.step(model, batch)
             for name in squared:
                 term = terms[name if name == TASK else f"diversity/{name}"]
-                squared[name] += _squared_norm(term, parameters)
+                squared[name] += squared_norm(term, parameters)
         for position, name in enumerate(self.regularizers):
             if not squared[name] > _SILENT**2 * squared[TASK]:
                 raise ConfigError(
@@ -251,16 +251,3 @@ def _among(batch: Batch, candidates_C: Tensor) -> Batch:
         target_items_P=torch.searchsorted(candidates_C, batch.target_items_P),
         negatives_QC=torch.searchsorted(candidates_C, batch.negatives_QC.contiguous()),
     )
-
-
-def _squared_norm(term: Tensor, parameters: Sequence[Tensor]) -> float:
-    """Of the gradient of the whole batch, of which each process may have a part."""
-    if not term.requires_grad:
-        return 0.0
-    gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-    whole = (mean_over_processes(_or_zero(each, like)) for each, like in zip(gradients, parameters, strict=True))
-    return sum(float(gradient.square().sum()) for gradient in whole)
-
-
-def _or_zero(gradient: Tensor | None, parameter: Tensor) -> Tensor:
-    return torch.zeros_like(parameter) if gradient is None else gradient

@@ -9,6 +9,7 @@ from divrec.errors import ConfigError, check_number
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _ON_GPU = "16-mixed"  # half floats need the scaling of gradients, which torch has for GPUs
+_SHARDED = "divrec.training.ShardedStrategy"
 
 
 def check_hardware(config: DictConfig, in_multirun: bool) -> None:
@@ -28,6 +29,8 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
     if not isinstance(config.compile, bool):
         raise ConfigError("must be true or false", where="compile", got=config.compile)
     _check_precision(trainer)
+    if _shards(trainer):
+        _check_sharding(config)
     if in_multirun and not _is_one(trainer.devices):
         raise ConfigError(
             "a sweep inside one process cannot train on several devices: each device's process would start the whole "
@@ -37,13 +40,61 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
             mend="Add hydra/launcher=processes, which starts every point as a program of its own, or set "
             "trainer.devices=1.",
         )
-    if _shards(trainer):
+
+
+def _check_sharding(config: DictConfig) -> None:
+    trainer, strategy = config.trainer, _strategy(config.trainer)
+    if strategy != _SHARDED:
         raise ConfigError(
-            "models that lie in pieces on several devices are not supported: gradient norms are measured, and weights "
-            "kept, on whole ones",
+            "cuts models into pieces in a way of its own, of which neither gradient norms nor weights can be kept",
             where="trainer.strategy",
-            got=OmegaConf.to_container(trainer).get("strategy"),  # type: ignore[union-attr]
-            mend="Use trainer=ddp, or a tuning that trains less of the language model.",
+            got=strategy,
+            mend="Use trainer=fsdp.",
+        )
+    if not _on_gpu(trainer):
+        raise ConfigError(
+            "a model is spread over the memory of several GPUs, and here is none, or trainer.accelerator asks for none",
+            where="trainer=fsdp",
+            got=f"accelerator {trainer.accelerator}, {torch.cuda.device_count()} GPUs",
+            mend="Use trainer=default, trainer=ddp for several processes, or a host with GPUs.",
+        )
+    if _is_alone(trainer):
+        raise ConfigError(
+            "one device has nothing to share a model with",
+            where="trainer.devices",
+            got=str(trainer.devices),
+            mend="Use trainer=default, or more devices.",
+        )
+    if trainer.precision == _ON_GPU:
+        raise ConfigError(
+            "half floats are not scaled for weights in pieces",
+            where="trainer.precision",
+            got=_ON_GPU,
+            mend="Use bf16-mixed or 32-true.",
+        )
+    _check_what_is_sharded(config)
+
+
+def _check_what_is_sharded(config: DictConfig) -> None:
+    """Parts that cannot work on pieces, or would wait for one another forever."""
+    optimizer = str(OmegaConf.select(config, "optimizer.optimizer._target_"))
+    if optimizer.endswith("Adafactor"):
+        raise ConfigError(
+            "needs rows and columns of whole matrices, and weights lie in pieces",
+            where="optimizer",
+            got=optimizer,
+            mend="Use optimizer=adamw, adam or sgd, or trainer=ddp.",
+        )
+    if str(config.model.get("_target_")).endswith("CrossEncoder"):
+        raise ConfigError(
+            "reads another number of pairs on each device, but weights in pieces need all devices to run in step",
+            where="model",
+            got="cross_encoder",
+            mend="Use trainer=ddp.",
+        )
+    if config.compile:
+        raise ConfigError(
+            "models in pieces are not compiled", where="compile", got=True, mend="Use compile=false, or trainer=ddp."
         )
 
 
@@ -58,14 +109,25 @@ def _check_precision(trainer: DictConfig) -> None:
         )
 
 
-def _shards(trainer: DictConfig) -> bool:
+def _strategy(trainer: DictConfig) -> str:
     strategy = trainer.get("strategy", "auto")
-    name = strategy if isinstance(strategy, str) else str(strategy.get("_target_", ""))
-    return "fsdp" in name.lower() or "ModelParallel" in name
+    return strategy if isinstance(strategy, str) else str(strategy.get("_target_", ""))
+
+
+def _shards(trainer: DictConfig) -> bool:
+    name = _strategy(trainer)
+    return name == _SHARDED or any(word in name.lower() for word in ("fsdp", "modelparallel", "deepspeed"))
 
 
 def _is_one(devices: object) -> bool:
     return str(devices) == "1" or (OmegaConf.is_list(devices) and len(devices) == 1)  # type: ignore[arg-type]
+
+
+def _is_alone(trainer: DictConfig) -> bool:
+    takes_all = str(trainer.devices) in ("auto", "-1")
+    return trainer.get("num_nodes", 1) == 1 and (
+        torch.cuda.device_count() == 1 if takes_all else _is_one(trainer.devices)
+    )
 
 
 def _on_gpu(trainer: DictConfig) -> bool:

@@ -7,6 +7,7 @@ from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
 from divrec.training.optimizer import GroupedOptimizer
 from divrec.training.schedule import Schedule
+from divrec.training.sharding import ShardedStrategy, shard
 from divrec.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "GroupedOptimizer",
     "RecommenderModule",
     "Schedule",
+    "ShardedStrategy",
     "TrainingCheckpoint",
     "TrainingCurve",
     "candidate_auc",
@@ -24,4 +26,5 @@ __all__ = [
     "leads",
     "load_weights",
     "save_weights",
+    "shard",
 ]

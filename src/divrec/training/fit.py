@@ -13,11 +13,13 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, distributed
+from torch.distributed.tensor import DTensor
 
 from divrec.schema import CURVE_FILE
 from divrec.training.checkpoint import TrainingCheckpoint
 from divrec.training.curve import TrainingCurve
 from divrec.training.module import RecommenderModule
+from divrec.training.sharding import load_whole, put_together, whole_weights
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +59,16 @@ class BestWeights(Callback):
         value = float(trainer.callback_metrics[self.monitor])
         if self.best is None or value > self.best:
             self.best, self.step = value, trainer.global_step
-            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in pl_module.state_dict().items()}
+            self._weights = {name: _kept(tensor) for name, tensor in pl_module.state_dict().items()}
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the best weights back."""
         if self._weights:
-            pl_module.load_state_dict(self._weights)
+            load_whole(pl_module, self._weights)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"best": self.best, "step": self.step, "weights": self._weights}
+        return {"best": self.best, "step": self.step, "weights": put_together(self._weights)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From a checkpoint."""
@@ -114,7 +116,7 @@ def fit(
             None = it would start anew, and keeps no curve.
     """
     started = time.perf_counter()
-    schedule = module.schedule
+    schedule, model = module.schedule, module.model
     best = BestWeights(monitor)
     callbacks: list[Callback] = [ProgressLines(monitor)]
     if schedule.patience is not None:
@@ -140,6 +142,9 @@ def fit(
     built.fit(module, datamodule=datamodule, ckpt_path=found, weights_only=True)
     if built.interrupted:
         raise KeyboardInterrupt
+    if module.model is not model:  # the copy that was trained lies in pieces
+        model.load_state_dict(whole_weights(module.model))
+        module.model = model
     _part(datamodule)
     before = 0.0 if checkpoint is None else checkpoint.seconds_before
     return Fitted(
@@ -147,6 +152,11 @@ def fit(
         seconds=before + time.perf_counter() - started,
         leads=leads(),
     )
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """A copy out of the device's memory; a piece, of which each device has its own, stays there."""
+    return tensor.detach().clone() if isinstance(tensor, DTensor) else tensor.detach().cpu().clone()
 
 
 def leads() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -20,6 +21,7 @@ from divrec.objectives import TOTAL, TradeoffObjective
 from divrec.ranking import deliver, rank
 from divrec.training.candidate_auc import CandidateAUC
 from divrec.training.schedule import Schedule
+from divrec.training.sharding import DATA_PARALLEL, shard
 from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,14 @@ class RecommenderModule(pl.LightningModule):
         self.tie_order_N = tie_order_N
         self.build_optimizer = optimizer
         self._goes_on = False
+
+    def configure_model(self) -> None:
+        """Where the strategy spreads weights over devices, train a copy of the model that lies in pieces.
+
+        The model that was given stays whole; whoever started the training puts the weights back into it.
+        """
+        if self.device_mesh is not None:
+            self.model = shard(copy.deepcopy(self.model), self.device_mesh[DATA_PARALLEL])
 
     def on_train_start(self) -> None:
         """Measure the gradient ratios before the first step, on the first batches of the training."""

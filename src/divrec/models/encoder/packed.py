@@ -20,7 +20,8 @@ def packed_linears(model: nn.Module) -> Iterator[None]:
     """Inside the block the model's linear layers are faster on a CPU and carry no gradient.
 
     Weights are packed at the start and must not change inside. Results differ by rounding only. Nothing changes for
-    other devices and number formats, or where oneDNN is missing.
+    other devices and number formats (autocast's too), for weights that lie in pieces on several devices, or where
+    oneDNN is missing.
 
     Args:
         model: changed in place, and changed back at the end.
@@ -40,7 +41,9 @@ def _can_pack(module: nn.Linear) -> bool:
         return False
     weight = module.weight
     return (
-        weight.device.type == "cpu"
+        type(weight) is nn.Parameter  # a piece is a DTensor
+        and not torch.is_autocast_enabled("cpu")
+        and weight.device.type == "cpu"
         and weight.dtype == torch.float32
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
