@@ -154,6 +154,29 @@ def test_at_beta_one_the_calibrated_regularizer_pulls_as_hard_as_the_task(catalo
         assert pull.item() == pytest.approx(task.item(), rel=0.05)
 
 
+def test_the_norms_on_watched_parameters_are_told_beside_the_ratio(catalogue, make_batch):
+    class TwoTables(Table):
+        def __init__(self):
+            super().__init__()
+            self.extra = nn.Parameter(torch.zeros(8, ITEMS))
+
+        def forward(self, batch, request=None):
+            return ModelOutput(super().forward(batch).scores_QN + 2 * self.extra[batch.query_rows_Q])
+
+    batches, model = [make_batch(seed=seed) for seed in range(3)], TwoTables()
+    calibrated = objective(catalogue, 1.0, names=("simpson",), scale="gradient")
+    ratio = calibrated.calibrate(model, batches, [model.extra])["simpson"]
+    norms = calibrated.watched_norms
+    assert set(norms) == {"task", "simpson"}
+    assert norms["task"] / norms["simpson"] == pytest.approx(ratio, rel=1e-4)
+    tasks = [calibrated(model(batch), batch)["task"] for batch in batches]
+    squares = [float(torch.autograd.grad(task, model.scores)[0].square().sum()) for task in tasks]
+    assert norms["task"] == pytest.approx(2 * (sum(squares) / 3) ** 0.5, rel=1e-4)
+    unwatched = objective(catalogue, 1.0, names=("simpson",), scale="gradient")
+    unwatched.calibrate(model, batches)
+    assert unwatched.watched_norms == {}
+
+
 def test_seen_items_take_no_part(catalogue, make_batch):
     batch, model = make_batch(), Table()
     gradient = gradient_of(objective(catalogue, 1.0)(model(batch), batch), model)

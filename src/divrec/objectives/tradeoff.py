@@ -6,7 +6,7 @@ Shapes: B users (leading queries), Q queries, N items.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -16,7 +16,7 @@ from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
 from divrec.objectives.factored_scores import FactoredScores
-from divrec.objectives.gradients import squared_norm
+from divrec.objectives.gradients import squared_norms
 from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
@@ -45,6 +45,8 @@ class TradeoffObjective(nn.Module):
     Attributes:
         outside_share: of the last differentiated step, the part of the regularizers' gradient by the scores (sum of
             absolute values) that lands on items outside the top k; None before.
+        watched_norms: norm of the gradient of `task` and of each regularizer (as it is) on the watched parameters, when
+            training starts; empty where none are watched.
 
     Raises:
         ConfigError: for a negative beta, an unknown scale, or beta > 0 without a regularizer.
@@ -70,6 +72,7 @@ class TradeoffObjective(nn.Module):
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
         self.register_buffer("ratios", torch.ones(len(regularizers)))
         self.outside_share: Tensor | None = None
+        self.watched_norms: dict[str, float] = {}
 
     ratios: Tensor
     spared_N: Tensor | None
@@ -135,11 +138,18 @@ class TradeoffObjective(nn.Module):
         terms |= {f"weighted/{name}": term for name, term in weighted.items()}
         return {**terms, TOTAL: terms[TASK] + torch.stack(list(weighted.values())).sum()}
 
-    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+    def calibrate(
+        self, model: nn.Module, batches: Iterable[Batch], watched: Sequence[nn.Parameter] = ()
+    ) -> dict[str, float]:
         """Measure |g_L| / |g_R| on the trainable parameters over a few batches, and fix it.
 
         The batches are passed twice: first to fill the memories of catalogue-level regularizers, then to measure. Norms
         are averaged as root mean squares over batches.
+
+        Args:
+            model: in training.
+            batches: a few.
+            watched: trainable parameters, those of a language model say, whose own norms are wanted besides.
 
         Returns:
             The ratio by regularizer.
@@ -153,11 +163,16 @@ class TradeoffObjective(nn.Module):
             for batch in batches:
                 self.step(model, batch)
         squared = {name: 0.0 for name in (TASK, *self.regularizers)}
+        squared_watched, ids = dict(squared), {id(parameter) for parameter in watched}
         for batch in batches:
             terms = self.step(model, batch)
             for name in squared:
                 term = terms[name if name == TASK else f"diversity/{name}"]
-                squared[name] += squared_norm(term, parameters)
+                norms = squared_norms(term, parameters)
+                squared[name] += sum(norms)
+                squared_watched[name] += sum(n for n, each in zip(norms, parameters, strict=True) if id(each) in ids)
+        if watched:
+            self.watched_norms = {name: (value / len(batches)) ** 0.5 for name, value in squared_watched.items()}
         for position, name in enumerate(self.regularizers):
             if not squared[name] > _SILENT**2 * squared[TASK]:
                 raise ConfigError(

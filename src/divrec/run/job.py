@@ -248,7 +248,7 @@ def _objective_facts(config: DictConfig, parts: Parts, terms: TradeoffObjective 
         "beta": config.beta,
         "beta_scale": config.beta_scale,
         "ratio": {} if terms is None or not terms.needs_calibration else terms.ratio_by_name,
-    }
+    } | ({"plm_gradient": terms.watched_norms} if terms is not None and terms.watched_norms else {})
 
 
 def _write_derived(

@@ -20,6 +20,7 @@ from divrec.metrics import SlateMetrics
 from divrec.objectives import TOTAL, TradeoffObjective
 from divrec.ranking import deliver, rank
 from divrec.training.candidate_auc import CandidateAUC
+from divrec.training.optimizer import belongs_to_plm
 from divrec.training.schedule import Schedule
 from divrec.training.sharding import DATA_PARALLEL, shard
 from divrec.training.tables import text_tables
@@ -73,10 +74,14 @@ class RecommenderModule(pl.LightningModule):
             return
         loader: Iterable[Batch] = self.trainer.train_dataloader or ()
         batches = (batch.to(self.device) for batch in islice(loader, CALIBRATION_BATCHES))
-        ratios = self.objective.calibrate(self.model, batches)
+        named = self.model.named_parameters()
+        of_plm = [each for name, each in named if each.requires_grad and belongs_to_plm(name)]
+        ratios = self.objective.calibrate(self.model, batches, of_plm)
         logger.info("|g_task| / |g_diversity|: %s", ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items()))
         for pl_logger in self.loggers:
             pl_logger.log_metrics({f"ratio/{name}": ratio for name, ratio in ratios.items()}, step=0)
+            if norms := self.objective.watched_norms:
+                pl_logger.log_metrics({f"gradient/plm/{name}": norm for name, norm in norms.items()}, step=0)
 
     def on_train_epoch_start(self) -> None:
         """Tell the tables of text vectors, some of which are computed anew at each epoch."""
