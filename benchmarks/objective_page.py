@@ -1,0 +1,181 @@
+"""The page docs/results/objective.md out of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+
+BETA = 0.3
+HEADS = {
+    "1-gini@10": "1 − Gini",
+    "coverage@10": "coverage",
+    "effective_coverage@10": "eff. coverage",
+    "simpson@10": "Simpson",
+    "ilad@10": "ILAD",
+    "ilmd@10": "ILMD",
+    "alpha_ndcg@10": "alpha-nDCG",
+}
+HEAD = """# What training with a regularizer does
+
+Built by `python benchmarks/objective_table.py` from the CSV files in [objective](objective/). Test values; every
+point, strength and front is chosen on validation. Intervals (95 %) are over resampled users, and seeds where there are
+several, the same for both sides of a comparison. A mean gain is over the band of 90 to 100 % of the control's NDCG@10;
+the control has had the same steps as the points. Readings: [objective](../objective.md), [log](../log.md).
+"""
+Cell = Callable[[pd.DataFrame, str, float], str]
+
+
+def page(parts: dict[str, pd.DataFrame]) -> str:
+    """The whole page.
+
+    Args:
+        parts: "gains", "contests", "beta" and "settings", any of them without rows.
+    """
+    return "\n".join([HEAD, *_sections(parts)])
+
+
+def _sections(parts: dict[str, pd.DataFrame]) -> Iterable[str]:
+    gains, contests, beta, settings = (parts[name] for name in ("gains", "contests", "beta", "settings"))
+    for sweep in _named(gains, "objective"):
+        yield from _every(gains[gains["sweep"] == sweep], sweep)
+    if len(contests):
+        yield from _contests(contests)
+    for sweep in _named(settings, "joint_sampled"):
+        yield from _negatives(settings, sweep)
+    if _named(gains, "nine"):
+        yield from _interpolation(gains)
+    if _named(gains, "scratch"):
+        yield from _scratch(gains)
+    if len(beta):
+        yield from _one_meaning(beta)
+
+
+def _named(rows: pd.DataFrame, kind: str) -> list[str]:
+    return [] if rows.empty else [s for s in rows["sweep"].unique() if s.partition("-")[0] == kind]
+
+
+def _every(rows: pd.DataFrame, sweep: str) -> Iterable[str]:
+    yield f"## Every regularizer and re-ranker: {_titled(rows)}\n"
+    own = rows[rows["quantity"] == "control"].set_index("measure")["value"]
+    values = [f"{HEADS[measure]} {own[measure]:.4f}" for measure in _measures(own.index)]
+    yield f"Control: NDCG@10 {own['ndcg@10']:.4f}, {', '.join(values)}"
+    yield "\nMean gain over the control, with its interval; the best of a column is bold.\n"
+    yield from _gain_table(rows, _mean_cell)
+    yield "\nGain at 98 / 95 / 90 % of the control's NDCG@10; where a series ends above that, its last gain.\n"
+    yield from _gain_table(rows, _matched_cell)
+
+
+def _measures(names: Iterable[str]) -> list[str]:
+    """Those of `HEADS` that were measured."""
+    known = set(names)
+    return [measure for measure in HEADS if measure in known]
+
+
+def _head(first: str, measures: Sequence[str]) -> Iterable[str]:
+    yield f"| {first} | {' | '.join(HEADS[measure] for measure in measures)} |"
+    yield f"| --- |{' ---: |' * (first.count('|') + len(measures))}"
+
+
+def _gain_table(rows: pd.DataFrame, cell: Cell) -> Iterable[str]:
+    measures = _measures(rows["measure"])
+    yield from _head("series", measures)
+    best = rows[rows["quantity"] == "mean"].groupby("measure")["value"].max()
+    for kind, title in (("trained", "Trained with R"), ("re-ranked", "Re-ranked"), ("interpolated", "Interpolated")):
+        own = rows[rows["kind"] == kind]
+        if own.empty:
+            continue
+        yield f"| *{title}* |{' |' * len(measures)}"
+        for series in own["series"].unique():
+            each = own[own["series"] == series].set_index(["measure", "quantity"])
+            cells = [cell(each, measure, best[measure]) for measure in measures]
+            yield f"| {series} | {' | '.join(cells)} |"
+
+
+def _mean_cell(each: pd.DataFrame, measure: str, best: float) -> str:
+    row = each.loc[(measure, "mean")]
+    text = _gain(row)
+    return f"**{text}**" if row["value"] == best else text
+
+
+def _gain(row: pd.Series) -> str:
+    return f"{row['value']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+
+
+def _matched_cell(each: pd.DataFrame, measure: str, best: float) -> str:
+    return " / ".join(f"{each.loc[(measure, name), 'value']:+.3f}" for name in ("at_98", "at_95", "at_90"))
+
+
+def _contests(rows: pd.DataFrame) -> Iterable[str]:
+    yield "\n## R in training and a re-ranker behind it, against re-rankers alone\n"
+    yield "Hypervolume beyond 90 % of the control's NDCG@10 and the control's diversity, all divided by the control's."
+    yield "Ours: a regularizer at every beta; with re-rankers: MMR and the exposure re-ranker behind each (behind beta"
+    yield "= 0 MMR alone). Theirs: MMR, the exposure re-ranker, and both at once at three prices.\n"
+    yield "| data | ours | theirs | measures | ours | theirs | difference |"
+    yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
+    for (_, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
+        by = each.set_index("quantity")
+        difference = by.loc["difference"]
+        text = _gain(difference)
+        text = f"**{text}**" if difference["low"] > 0 or difference["high"] < 0 else text
+        name = f"{each['dataset'].iloc[0]}, {each['seeds'].iloc[0]} seeds"
+        mine, other = by.loc["ours", "value"], by.loc["theirs", "value"]
+        yield f"| {name} | {ours} | {theirs} | {measures} | {mine:.4f} | {other:.4f} | {text} |"
+
+
+def _negatives(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
+    data = sweep.partition("-")[2]
+    yield f"\n## The control under sampled negatives: {_titled(settings[settings['sweep'] == sweep])}\n"
+    measures = _measures(settings.columns)
+    yield from _head("training | NDCG@10", measures)
+    for name, title in ((f"joint-{data}", "all items"), (sweep, "256 sampled negatives")):
+        own = settings[(settings["sweep"] == name) & settings["setting"].isin(["control", f"gini-{BETA}"])]
+        for _, row in own.iterrows():
+            values = " | ".join(f"{row[measure]:.4f}" for measure in ("ndcg@10", *measures))
+            yield f"| {title}, {row['setting']} | {values} |"
+
+
+def _interpolation(gains: pd.DataFrame) -> Iterable[str]:
+    yield "\n## Points between two trainings against nine trainings\n"
+    yield "| data | series | settings | mean gain in 1 − Gini | share of nine trainings |"
+    yield "| --- | --- | ---: | ---: | ---: |"
+    for sweep in _named(gains, "nine"):
+        rows = gains[(gains["sweep"] == sweep) & (gains["measure"] == "1-gini@10") & (gains["quantity"] == "mean")]
+        whole = rows.loc[rows["series"] == "gini", "value"].iloc[0]
+        for _, row in rows.iterrows():
+            yield f"| {_titled(rows)} | {row['series']} | {row['settings']} | {_gain(row)} | {row['value'] / whole:.0%} |"
+
+
+def _scratch(gains: pd.DataFrame) -> Iterable[str]:
+    yield "\n## From scratch and from a base\n"
+    yield "Mean gain over the own control, of the same steps.\n"
+    measures = _measures(gains["measure"])
+    yield from _head("sweep | NDCG@10 of the control | series", measures)
+    for sweep in (*_named(gains, "scratch"), *_named(gains, "warm")):
+        rows = gains[gains["sweep"] == sweep]
+        control = rows[(rows["measure"] == "ndcg@10") & (rows["quantity"] == "control")]["value"].iloc[0]
+        means = rows[rows["quantity"] == "mean"]
+        for series in means["series"].unique():
+            each = means[means["series"] == series].set_index("measure")
+            cells = [_gain(each.loc[measure]) for measure in measures]
+            yield f"| {sweep} | {control:.4f} | {series} | {' | '.join(cells)} |"
+
+
+def _one_meaning(beta: pd.DataFrame) -> Iterable[str]:
+    yield f"\n## What beta = {BETA} means\n"
+    yield "`beta_scale=gradient`: ratio = |grad L| / |grad R| at the start; NDCG@10 to the control.\n"
+    yield "| sweep | varied | R | ratio | NDCG@10 | 1 − Gini |"
+    yield "| --- | --- | --- | ---: | ---: | ---: |"
+    for _, row in beta.iterrows():
+        interval = "" if pd.isna(row["low"]) else f" ({row['low']:+.1%} to {row['high']:+.1%})"
+        varied = row["group"] or "R"
+        yield (
+            f"| {row['sweep']} | {varied} | {row['series']} | {row['ratio']:.2f} | {row['value']:+.1%}{interval} "
+            f"| {row['gain']:+.4f} |"
+        )
+
+
+def _titled(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    seeds = "seed 0" if int(first["seeds"]) == 1 else f"{first['seeds']} seeds"
+    return f"{first['dataset']} (`{first['fingerprint']}`, {seeds})"
