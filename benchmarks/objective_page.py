@@ -143,7 +143,8 @@ def _interpolation(gains: pd.DataFrame) -> Iterable[str]:
         rows = gains[(gains["sweep"] == sweep) & (gains["measure"] == "1-gini@10") & (gains["quantity"] == "mean")]
         whole = rows.loc[rows["series"] == "gini", "value"].iloc[0]
         for _, row in rows.iterrows():
-            yield f"| {_titled(rows)} | {row['series']} | {row['settings']} | {_gain(row)} | {row['value'] / whole:.0%} |"
+            share = row["value"] / whole
+            yield f"| {_titled(rows)} | {row['series']} | {row['settings']} | {_gain(row)} | {share:.0%} |"
 
 
 def _scratch(gains: pd.DataFrame) -> Iterable[str]:

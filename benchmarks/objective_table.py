@@ -39,24 +39,26 @@ def main() -> None:
     """Collect, if asked to, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", choices=["render", "collect"], default="render")
+    parser.add_argument("kinds", nargs="*", default=KINDS, help="which of them: joint takes joint_sampled along")
     parser.add_argument("--sweeps", type=Path, default=Path("outputs/sweeps"), help="folder of the sweeps")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of objective.md and objective/*.csv")
     parser.add_argument("--replicates", type=int, default=500)
     arguments = parser.parse_args()
     folder = arguments.results / "objective"
     if arguments.action == "collect":
-        _store(collect(arguments.sweeps, arguments.replicates), folder)
+        _store(collect(arguments.sweeps, arguments.kinds, arguments.replicates), folder)
     parts = {name: _read(folder / f"{name}.csv") for name in PARTS}
     file = arguments.results / "objective.md"
     write_text(file, page(parts))
     print(f"{file}: {', '.join(f'{len(rows)} rows of {name}' for name, rows in parts.items())}")
 
 
-def collect(root: Path, replicates: int) -> dict[str, pd.DataFrame]:
+def collect(root: Path, kinds: Sequence[str], replicates: int) -> dict[str, pd.DataFrame]:
     """Rows of every part, out of the sweeps that are there; each with the sweep's name."""
     options = FrontOptions(measures=MEASURES, replicates=replicates)
+    kinds = (*kinds, "joint_sampled") if "joint" in kinds else kinds
     names = sorted(path.parent.name for path in root.glob("*/front.json"))
-    fronts = {name: read_fronts(root / name, options) for name in names if name.partition("-")[0] in KINDS}
+    fronts = {name: read_fronts(root / name, options) for name in names if name.partition("-")[0] in kinds}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in PARTS}
     for sweep, groups in fronts.items():
         kind, _, data = sweep.partition("-")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from divrec.analysis import FrontOptions
+from divrec.analysis import FrontOptions, FrontSummary
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.series_gains import COLUMNS, contest, gain_rows
 from divrec.analysis.summary import read_fronts
 from divrec.errors import RecordError
 from divrec.schema import TEST
+
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "objective_table.py"
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +58,31 @@ def test_sets_that_were_not_resampled_alike_do_not_compare(front: GroupFront, wr
     other = read_fronts(written_sweep, FrontOptions(measures=("gini", "ilmd"), replicates=30))[0]
     with pytest.raises(RecordError, match="resampled"):
         contest(front.series[0].settings, other.series[0].settings, front.control, (front.accuracy, front.axes[0]))
+
+
+def test_one_command_keeps_the_rows_of_a_sweep_and_rebuilds_the_page(built: FrontSummary, tmp_path: Path) -> None:
+    sweeps = tmp_path / "sweeps"
+    shutil.copytree(built.folder, sweeps / "objective-synthetic")
+
+    def page(*arguments: str) -> str:
+        command = [sys.executable, str(COMMAND), *arguments, "--results", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "objective.md").read_text(encoding="utf-8")
+
+    first = page("collect", "--sweeps", str(sweeps), "--replicates", "30")
+    assert "## Every regularizer and re-ranker: synthetic" in first
+    assert "| mmr on control |" in first
+    assert "## What beta = 0.3 means" in first
+    assert page() == first
+    assert page("collect", "--sweeps", str(tmp_path / "none")) == first, "rows of other sweeps stay"
+
+
+def test_the_page_in_the_repository_is_that_of_its_rows(tmp_path: Path) -> None:
+    results = COMMAND.parents[1] / "docs" / "results"
+    shutil.copytree(results / "objective", tmp_path / "objective")
+    command = [sys.executable, str(COMMAND), "--results", str(tmp_path)]
+    subprocess.run(command, capture_output=True, check=True)
+    assert (tmp_path / "objective.md").read_text(encoding="utf-8") == (results / "objective.md").read_text(
+        encoding="utf-8"
+    )
