@@ -23,6 +23,26 @@ point, strength and front is chosen on validation. Intervals (95 %) are over res
 several, the same for both sides of a comparison. A mean gain is over the band of 90 to 100 % of the control's NDCG@10;
 the control has had the same steps as the points. Readings: [objective](../objective.md), [log](../log.md).
 """
+COMMANDS = """
+## Commands
+
+Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then `python benchmarks/objective_table.py collect`.
+
+| sweep | command |
+| --- | --- |
+| objective-DATA | `+sweep=objective +experiment=uci` |
+| joint-DATA | `+sweep=joint +experiment=uci` (or `beauty`), the same with `diversity=coverage beta=0.3,1,3` |
+| joint_sampled-DATA | `+sweep=joint +experiment=uci task=sampled_cross_entropy task.log_q=false beta=0.3` |
+| nine-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3,0.4,0.5,0.7,1 FAST` |
+| scratch-DATA | `+sweep=scratch +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3`, 500 steps at 2e-3 |
+| task-DATA | `+sweep=beta_x_task +experiment=uci beta=0.3 FAST` |
+| batch-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.3 data.batch_size=64,256,1024 FAST` |
+
+FAST is `hydra.sweeper.point.schedule=finetune_fast`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
+Beauty, betas were .1, .3, .5 (`gini`) and .3, 1 (`coverage`), and the points start from the bases of
+[accuracy](accuracy.md): `hydra.sweeper.from_base=false init_from=RUN`. Points between siblings:
+`python -m divrec.run.interpolate base=NINE/control toward=NINE/gini-0.5 amounts=[0.2,0.4,0.6,0.8,1.2,1.5]`.
+"""
 Cell = Callable[[pd.DataFrame, str, float], str]
 
 
@@ -32,7 +52,7 @@ def page(parts: dict[str, pd.DataFrame]) -> str:
     Args:
         parts: "gains", "contests", "beta" and "settings", any of them without rows.
     """
-    return "\n".join([HEAD, *_sections(parts)])
+    return "\n".join([HEAD, *_sections(parts), COMMANDS])
 
 
 def _sections(parts: dict[str, pd.DataFrame]) -> Iterable[str]:
@@ -152,7 +172,7 @@ def _scratch(gains: pd.DataFrame) -> Iterable[str]:
     yield "Mean gain over the own control, of the same steps.\n"
     measures = _measures(gains["measure"])
     yield from _head("sweep | NDCG@10 of the control | series", measures)
-    for sweep in (*_named(gains, "scratch"), *_named(gains, "warm")):
+    for sweep in (*_named(gains, "scratch"), *_named(gains, "nine")):
         rows = gains[gains["sweep"] == sweep]
         control = rows[(rows["measure"] == "ndcg@10") & (rows["quantity"] == "control")]["value"].iloc[0]
         means = rows[rows["quantity"] == "mean"]

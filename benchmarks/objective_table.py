@@ -3,8 +3,8 @@
 python benchmarks/objective_table.py                    rebuilds the tables from docs/results/objective/*.csv
 python benchmarks/objective_table.py collect            reads sweeps under outputs/sweeps, replaces their rows, rebuilds
 
-The sweeps are those of docs/objective.md: objective-DATA, joint-DATA, joint_sampled-DATA, nine-DATA, scratch-DATA,
-warm-DATA, task-DATA and batch-DATA; those that are not there keep the rows they have.
+The sweeps are objective-DATA, joint-DATA, joint_sampled-DATA, nine-DATA, scratch-DATA, task-DATA and batch-DATA; the page
+says which commands make them. Those that are not there keep the rows they have.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from divrec.storage import write_text
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 PARTS = ("gains", "contests", "beta", "settings")
 MEASURES = ("gini", "ilmd", "coverage", "effective_coverage", "simpson", "ilad", "alpha_ndcg")
-KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "warm", "task", "batch")
+KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "task", "batch")
 CONTESTS = (("gini",), ("coverage",), ("ilmd",), ("ilmd", "gini"), ("ilmd", "coverage"))
 POST_HOC = ("mmr", "exposure", "exposure_mmr")
 
