@@ -26,7 +26,8 @@ the control has had the same steps as the points. Readings: [objective](../objec
 COMMANDS = """
 ## Commands
 
-Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then `python benchmarks/objective_table.py collect`.
+Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then
+`python benchmarks/objective_table.py collect`.
 
 | sweep | command |
 | --- | --- |

@@ -3,8 +3,8 @@
 python benchmarks/objective_table.py                    rebuilds the tables from docs/results/objective/*.csv
 python benchmarks/objective_table.py collect            reads sweeps under outputs/sweeps, replaces their rows, rebuilds
 
-The sweeps are objective-DATA, joint-DATA, joint_sampled-DATA, nine-DATA, scratch-DATA, task-DATA and batch-DATA; the page
-says which commands make them. Those that are not there keep the rows they have.
+The sweeps are objective-DATA, joint-DATA, joint_sampled-DATA, nine-DATA, scratch-DATA, task-DATA and batch-DATA; the
+page says which commands make them. Those that are not there keep the rows they have.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from objective_page import BETA, page
+from objective_page import BETA, HEADS, page
 
 from divrec.analysis import FrontOptions
 from divrec.analysis.comparison import Setting
@@ -32,6 +32,8 @@ PARTS = ("gains", "contests", "beta", "settings")
 MEASURES = ("gini", "ilmd", "coverage", "effective_coverage", "simpson", "ilad", "alpha_ndcg")
 KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "task", "batch")
 CONTESTS = (("gini",), ("coverage",), ("ilmd",), ("ilmd", "gini"), ("ilmd", "coverage"))
+GAINS = ("objective", "nine", "scratch")
+QUANTITIES = ("control", "mean", "at_98", "at_95", "at_90")
 POST_HOC = ("mmr", "exposure", "exposure_mmr")
 
 
@@ -63,12 +65,18 @@ def collect(root: Path, kinds: Sequence[str], replicates: int) -> dict[str, pd.D
     for sweep, groups in fronts.items():
         kind, _, data = sweep.partition("-")
         for front in groups:
-            found["gains"].append(gain_rows(front).assign(sweep=sweep))
+            if kind in GAINS:
+                found["gains"].append(_shown(gain_rows(front)).assign(sweep=sweep))
             found["beta"].append(_beta_rows(front).assign(sweep=sweep))
             found["settings"].append(_setting_rows(front).assign(sweep=sweep))
         if kind == "joint":
             found["contests"].append(_contest_rows(groups[0], fronts.get(f"joint_sampled-{data}")).assign(sweep=sweep))
     return {name: pd.concat(rows, ignore_index=True) for name, rows in found.items() if rows}
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the page shows of the gains."""
+    return rows[rows["quantity"].isin(QUANTITIES) & rows["measure"].isin(("ndcg@10", *HEADS))]
 
 
 def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> pd.DataFrame:
