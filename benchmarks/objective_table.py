@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _beta_rows(front: GroupFront) -> pd.DataFrame:
         objective = setting.first.record.objective
         if setting.first.record.kind != TRAINED or setting.first.derived or objective.get("beta") != BETA:
             continue
-        ratios = [next(iter(point.record.objective["ratio"].values())) for point in setting.points]
+        ratios = [next(iter(point.record.objective.get("ratio", {}).values()), math.nan) for point in setting.points]
         lost, own = setting.change(front.accuracy), front.control.value(front.accuracy, TEST)
         rows.append(
             {
