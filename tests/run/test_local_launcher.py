@@ -102,6 +102,11 @@ def test_several_devices_in_one_process_of_the_pool_are_refused(tiny_shop, tmp_p
     assert "Traceback" not in answer.text
 
 
+def _hears_ctrl_c() -> None:
+    """What runs in the background of a shell inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_driver_leaves_no_run_behind_and_loses_nothing(how, tiny_shop, tiny_sweep, tmp_path):
@@ -111,6 +116,7 @@ def test_a_killed_driver_leaves_no_run_behind_and_loses_nothing(how, tiny_shop, 
     driver = subprocess.Popen(
         [sys.executable, "-m", "divrec.run.train", *SWEEP, *places, "logger=none", *grid],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True,
+        preexec_fn=_hears_ctrl_c,
     )  # fmt: skip
     assert any("control done" in line for line in driver.stdout)
     driver.send_signal(how)
