@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from divrec.analysis import FrontOptions, FrontSummary, build_front
-from divrec.analysis.wording import ENGLISH, words_in
+from divrec.analysis.wording import ENGLISH, decimals, number, words_in
 
 CHINESE = words_in("zh")
 
@@ -51,3 +51,13 @@ def test_the_report_speaks_chinese(built: FrontSummary, tmp_path: Path, monkeypa
     assert "\u6743\u8861\u66f2\u7ebf" in text  # trade-off
     names = json.dumps([key for key in ENGLISH.texts if len(ENGLISH[key]) > 12 and ENGLISH[key] in text])
     assert names == "[]"
+
+
+@pytest.mark.parametrize(
+    ("step", "digits"),
+    [(5, 0), (1, 0), (0.5, 1), (0.25, 2), (0.1, 1), (0.0025, 4), (0.00025, 5), (2e-7, 7), (250.0, 0)],
+)
+def test_even_marks_of_a_scale_look_even(step: float, digits: int) -> None:
+    assert decimals(step) == digits
+    marks = [float(number(step * place, digits)) for place in range(8)]
+    assert [round(after - before, 9) for before, after in zip(marks, marks[1:], strict=False)] == [step] * 7

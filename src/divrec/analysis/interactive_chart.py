@@ -13,7 +13,7 @@ from divrec.analysis.chart_style import DrawnSeries, drawn_series, references, v
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.label_placement import Floats, boxes_along, boxes_around, place_labels
-from divrec.analysis.wording import ENGLISH, Words, number, share_text
+from divrec.analysis.wording import ENGLISH, Words, decimals, number, share_text
 from divrec.schema import TEST
 
 WIDTH, HEIGHT = 900, 520
@@ -84,7 +84,7 @@ class _Scale:
         marks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low[side], self.high[side])
         marks = marks[(marks >= self.low[side]) & (marks <= self.high[side])]
         step = float(np.diff(marks).min()) if len(marks) > 1 else 0.01
-        digits = max(0, int(np.ceil(-np.log10(step) + 0.3)))
+        digits = decimals(step)
         pair = [(mark, self.low[1]) if side == 0 else (self.low[0], mark) for mark in marks]
         return tuple((float(self.pixels(p)[side]), number(float(m), digits)) for p, m in zip(pair, marks, strict=True))
 

@@ -19,7 +19,7 @@ from divrec.analysis.chart_style import drawn_series
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.statistics import Floats
-from divrec.analysis.wording import number
+from divrec.analysis.wording import decimals, number
 from divrec.schema import BASE, BASELINE, CONTROL, CURVE_FILE
 
 CURVE_FILES = (CURVE_FILE, "csv/metrics.csv")
@@ -116,7 +116,7 @@ def _chart(name: str, values: dict[Setting, pd.Series], colored: dict[str, int])
     marks = [ticks[(ticks >= low[side]) & (ticks <= high[side])] for side, ticks in enumerate(marks)]
     x_pixels = pixels(np.column_stack([marks[0], np.full(len(marks[0]), low[1])]))[:, 0]
     y_pixels = pixels(np.column_stack([np.full(len(marks[1]), low[0]), marks[1]]))[:, 1]
-    digits = max(0, int(np.ceil(-np.log10(np.diff(marks[1]).min()) + 0.3))) if len(marks[1]) > 1 else 2
+    digits = decimals(float(np.diff(marks[1]).min())) if len(marks[1]) > 1 else 2
     return CurveChart(
         label=name,
         lines=tuple(CurveLine(*line, place) for line, place in zip(lines, places, strict=True)),

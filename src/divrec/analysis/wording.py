@@ -26,6 +26,11 @@ def number(value: float, digits: int = 4) -> str:
     return DASH if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def decimals(step: float) -> int:
+    """Fewest decimals that write a step of a scale as it is: 2 for .25, where one would make even marks look uneven."""
+    return next((d for d in range(16) if math.isclose(round(step, d), step, rel_tol=1e-6)), 16)
+
+
 def signed(value: float, digits: int = 4) -> str:
     """A difference with its sign, none where it rounds to zero; a dash for NaN."""
     if math.isnan(value):
