@@ -35,14 +35,18 @@ Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then
 | joint-DATA | `+sweep=joint +experiment=uci` (or `beauty`), the same with `diversity=coverage beta=0.3,1,3` |
 | joint_sampled-DATA | `+sweep=joint +experiment=uci task=sampled_cross_entropy task.log_q=false beta=0.3` |
 | nine-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3,0.4,0.5,0.7,1 FAST` |
-| scratch-DATA | `+sweep=scratch +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3`, 500 steps at 2e-3 |
+| scratch-DATA | `+sweep=scratch +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3 SCRATCH` |
 | task-DATA | `+sweep=beta_x_task +experiment=uci beta=0.3 FAST` |
 | batch-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.3 data.batch_size=64,256,1024 FAST` |
 
-FAST is `hydra.sweeper.point.schedule=finetune_fast`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
+FAST is `hydra.sweeper.point.schedule=finetune_fast`, SCRATCH `'hydra.sweeper.point={schedule: finetune,
+schedule.steps: 500, schedule.learning_rate: 2.0e-3, schedule.warmup: 50}' 'hydra.sweeper.control={rerank:
+"[mmr,exposure]"}'`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
 Beauty, betas were .1, .3, .5 (`gini`) and .3, 1 (`coverage`), and the points start from the bases of
-[accuracy](accuracy.md): `hydra.sweeper.from_base=false init_from=RUN`. Points between siblings:
-`python -m divrec.run.interpolate base=NINE/control toward=NINE/gini-0.5 amounts=[0.2,0.4,0.6,0.8,1.2,1.5]`.
+[accuracy](accuracy.md): `hydra.sweeper.from_base=false 'init_from="RUNS/text_id-seed${seed}"'`. Points between siblings:
+`python -m divrec.run.interpolate base=NINE/control toward=NINE/gini-0.5 amounts=[0.2,0.4,0.6,0.8,1.2,1.5]`,
+toward gini-1 `amounts=[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.85]`. Stronger settings of the control's re-rankers came later, by
+`python -m divrec.run.evaluate run=CONTROL rerank=[...]`.
 """
 Cell = Callable[[pd.DataFrame, str, float], str]
 
@@ -131,17 +135,20 @@ def _contests(rows: pd.DataFrame) -> Iterable[str]:
     yield "\n## R in training and a re-ranker behind it, against re-rankers alone\n"
     yield "Hypervolume beyond 90 % of the control's NDCG@10 and the control's diversity, all divided by the control's."
     yield "Ours: a regularizer at every beta; with re-rankers: MMR and the exposure re-ranker behind each (behind beta"
-    yield "= 0 MMR alone). Theirs: MMR, the exposure re-ranker, and both at once at three prices.\n"
+    yield "= 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid makes a"
+    yield "larger front: the number of points is in brackets. 0 = nothing of theirs keeps 90 % of the control's NDCG@10.\n"
     yield "| data | ours | theirs | measures | ours | theirs | difference |"
     yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
     for (_, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
         by = each.set_index("quantity")
         difference = by.loc["difference"]
         text = _gain(difference)
-        text = f"**{text}**" if difference["low"] > 0 or difference["high"] < 0 else text
+        other = by.loc["theirs", "value"]
+        told = other > 0 and (difference["low"] > 0 or difference["high"] < 0)
+        text = f"**{text}**" if told else text
         name = f"{each['dataset'].iloc[0]}, {each['seeds'].iloc[0]} seeds"
-        mine, other = by.loc["ours", "value"], by.loc["theirs", "value"]
-        yield f"| {name} | {ours} | {theirs} | {measures} | {mine:.4f} | {other:.4f} | {text} |"
+        sides = f"{ours} ({each['our_settings'].iloc[0]}) | {theirs} ({each['their_settings'].iloc[0]})"
+        yield f"| {name} | {sides} | {measures} | {by.loc['ours', 'value']:.4f} | {other:.4f} | {text} |"
 
 
 def _negatives(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
@@ -158,6 +165,7 @@ def _negatives(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
 
 def _interpolation(gains: pd.DataFrame) -> Iterable[str]:
     yield "\n## Points between two trainings against nine trainings\n"
+    yield "Nine: the control and eight betas. Points between: without the training that they lead to.\n"
     yield "| data | series | settings | mean gain in 1 − Gini | share of nine trainings |"
     yield "| --- | --- | ---: | ---: | ---: |"
     for sweep in _named(gains, "nine"):

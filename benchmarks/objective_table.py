@@ -33,9 +33,10 @@ PARTS = ("gains", "contests", "beta", "settings")
 MEASURES = ("gini", "ilmd", "coverage", "effective_coverage", "simpson", "ilad", "alpha_ndcg")
 KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "task", "batch")
 CONTESTS = (("gini",), ("coverage",), ("ilmd",), ("ilmd", "gini"), ("ilmd", "coverage"))
+RERANKERS = "re-rankers"
 GAINS = ("objective", "nine", "scratch")
 QUANTITIES = ("control", "mean", "at_98", "at_95", "at_90")
-POST_HOC = ("mmr", "exposure", "exposure_mmr")
+POST_HOC = ("mmr", "dpp", "exposure", "exposure_mmr")
 
 
 def main() -> None:
@@ -84,9 +85,9 @@ def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> 
     """R in training, and with re-rankers behind it, against re-rankers alone, in two and three measures."""
     trained = [s for s in front.settings if s.first.record.kind == TRAINED]
     bare_mmr = _post_hoc(front, ("mmr",))  # beta = 0 is an end of the family: MMR alone
-    rivals = {"re-rankers": _post_hoc(front, POST_HOC)}
+    rivals = {RERANKERS: _post_hoc(front, POST_HOC)}
     if sampled is not None:
-        rivals["re-rankers on sampled negatives"] = [*_post_hoc(sampled[0], POST_HOC), sampled[0].control]
+        rivals[f"{RERANKERS} on sampled negatives"] = [*_post_hoc(sampled[0], POST_HOC), sampled[0].control]
     sides: dict[str, list[Setting]] = {}
     for name in dict.fromkeys(regularizer_of(setting.first.record) for setting in trained):
         own = [setting for setting in trained if regularizer_of(setting.first.record) == name]
@@ -95,10 +96,13 @@ def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> 
     axis = {each.name: each for each in front.axes}
     rows: list[dict[str, object]] = []
     for (side, ours), (rival, theirs), names in itertools.product(sides.items(), rivals.items(), CONTESTS):
+        if rival != RERANKERS and names != ("ilmd", "gini"):
+            continue
         measures = tuple(axis[name] for name in names)
         found = contest(ours, theirs, front.control, (front.accuracy, *measures))
         key = {"ours": side, "theirs": rival, "measures": " + ".join(each.key for each in measures)}
-        rows += [key | {"quantity": quantity, **_numbers(interval)} for quantity, interval in found.items()]
+        sizes = {"our_settings": len(ours), "their_settings": len(theirs)}
+        rows += [key | sizes | {"quantity": quantity, **_numbers(interval)} for quantity, interval in found.items()]
     return pd.DataFrame(rows).assign(**_data(front))
 
 

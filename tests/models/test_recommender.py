@@ -250,6 +250,14 @@ def test_events_are_left_out_in_training_alone(make_batch):
     assert torch.isfinite(first).all()
 
 
+def test_a_query_that_sees_nothing_harms_no_weight(make_batch):
+    batch = make_batch()
+    blind = replace(batch, groups_BL=torch.where(torch.arange(8)[:, None] == 0, -1, batch.groups_BL))
+    user = MeanUser(8, dropout=0.0, length_exponent=0.5)
+    user(torch.randn(60, 8), blind).square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in user.parameters())
+
+
 @pytest.mark.parametrize("wrong", [{"event_dropout": 1.0}, {"event_dropout": -0.1}, {"length_exponent": 1.5}])
 def test_refuses_shares_out_of_range(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -171,6 +173,18 @@ def test_loaded_weights_are_seen(make_tower):
         assert torch.allclose(tower(), plain(other), atol=1e-4)
         tower.train()
     assert torch.allclose(tower(None, torch.tensor([0])), plain(other), atol=1e-4), "nor does a training start behind"
+
+
+def test_a_copy_that_is_told_to_forget_sees_what_was_loaded_into_the_original(make_tower):
+    """Weights of a copy are new ones, without the history that says whether they have changed."""
+    tower, other = make_tower("epoch"), make_tower("epoch")
+    with torch.no_grad():
+        for each in other.plm.parameters():
+            each.mul_(1.2)
+        tower.load_state_dict(other.state_dict())
+    copied = copy.deepcopy(tower)
+    copied.forget()
+    assert torch.allclose(copied(None, torch.tensor([0])), plain(other), atol=1e-4)
 
 
 def test_a_table_is_computed_without_dropout_and_leaves_the_mode_alone(make_tower):

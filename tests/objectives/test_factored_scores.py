@@ -121,6 +121,25 @@ def test_a_masked_target_costs_infinity_and_pulls_nothing(make_batch):
         assert torch.allclose(one, other, atol=1e-12)
 
 
+def test_a_query_without_targets_to_which_everything_is_masked_pulls_nothing(make_batch):
+    """As in the table."""
+    batch = make_batch()
+    others = batch.target_queries_P > 0
+    batch = replace(
+        batch,
+        target_queries_P=batch.target_queries_P[others],
+        target_items_P=batch.target_items_P[others],
+        target_values_P=batch.target_values_P[others],
+    )
+    users, items = vectors(8)
+    seen = torch.full((8, ITEMS), ITEMS)
+    seen[0] = torch.arange(ITEMS)
+    scores = FactoredScores(users, items, seen)
+    losses = CrossEntropy()(multiplied_out(scores), batch), CrossEntropy(7)(scores, batch)
+    for one, other in zip(*(torch.autograd.grad(loss, (users, items)) for loss in losses), strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
 def test_a_chunk_that_is_masked_as_a_whole_and_huge_scores_stay_finite(make_batch):
     users, items = vectors(8, dtype=torch.float32)
     batch = make_batch()

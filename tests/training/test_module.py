@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -17,6 +19,18 @@ def weights_after(module, data, trainer):
     torch.manual_seed(0)
     fit(module, data, trainer, [], MONITOR, show_bar=False)
     return {name: tensor.clone() for name, tensor in module.model.state_dict().items()}
+
+
+def test_a_model_in_pieces_does_not_trust_the_tables_of_the_whole_one(make_module, monkeypatch):
+    module, forgotten = make_module(Schedule(1, 1e-3)), []
+    table = SimpleNamespace(forget=lambda: forgotten.append(True))
+    monkeypatch.setattr("divrec.training.module.shard", lambda model, mesh: model)
+    monkeypatch.setattr("divrec.training.module.text_tables", lambda model: {"table": table})
+    module._device_mesh = {"data_parallel": None}
+    whole = module.model
+    module.configure_model()
+    assert module.model is not whole
+    assert forgotten == [True]
 
 
 def test_beta_zero_trains_the_same_weights_with_and_without_a_regularizer(make_module, data, trainer):

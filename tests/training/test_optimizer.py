@@ -77,6 +77,12 @@ def test_the_scores_that_items_have_for_everybody_have_a_rate_of_their_own():
     assert by_parameter(GroupedOptimizer(ADAMW, 0.1)(model), model)["bias_N"] == (0.1, 0.0)
 
 
+def test_a_rate_for_scores_that_items_do_not_have_is_said_to_do_nothing(caplog):
+    with caplog.at_level(logging.WARNING):
+        GroupedOptimizer(ADAMW, 0.1, popularity_learning_rate=0.5)(Tower())
+    assert "popularity_learning_rate does nothing" in caplog.text
+
+
 def test_the_schedule_multiplies_every_groups_own_rate():
     model = Tower()
     optimizer = GroupedOptimizer(ADAMW, 0.1, plm_learning_rate=0.002)(model)

@@ -103,9 +103,13 @@ class TextTable(nn.Module):
     def train(self, mode: bool = True) -> TextTable:
         """Switch between training and evaluation, which reads a table that is fresh."""
         if self.training and not mode and self._steps > 0:
-            self._fresh_at = None
+            self.forget()
         super().train(mode)
         return self
+
+    def forget(self) -> None:
+        """Take the table for stale: weights that were copied have no history by which it could be judged."""
+        self._fresh_at = None
 
     def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
         """Whitened unit vectors (R, W).

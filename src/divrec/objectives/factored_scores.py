@@ -132,6 +132,8 @@ class _Surprise(torch.autograd.Function):
         users_QD, items_ND, normalizer_Q = ctx.saved_tensors
         targets, chunks = ctx.targets, ctx.chunks
         low_QD = users_QD.to(chunks.number_format)
+        # A query to which everything is masked pulls nothing: -inf less -inf would be NaN, for every item.
+        normalizer_Q = normalizer_Q.masked_fill(normalizer_Q == -torch.inf, 0)
         with torch.autocast(users_QD.device.type, enabled=False):
             weight_Q1 = torch.zeros_like(normalizer_Q).index_add_(0, targets.queries_P, gradient_P).unsqueeze(-1)
             users_gradient_QD = torch.zeros_like(users_QD, dtype=normalizer_Q.dtype)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from divrec.errors import check_number
 from divrec.storage import replacing
+from divrec.training.position import batches_done, validates_next
 from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
@@ -93,8 +94,7 @@ class TrainingCheckpoint(Callback):
         batch_idx: int,
     ) -> None:
         """Keep the state, unless gradients are half accumulated or a validation comes first."""
-        done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        if done % trainer.accumulate_grad_batches == 0 and done % int(trainer.val_check_interval or done) != 0:
+        if batches_done(trainer) % trainer.accumulate_grad_batches == 0 and not validates_next(trainer):
             self._keep(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

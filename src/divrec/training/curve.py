@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from divrec.storage import write_text
+from divrec.training.position import validates_next
 
 STEP = "step"
 ROWS = 50  # of a training without validations in between
@@ -51,7 +52,7 @@ class TrainingCurve(Callback):
                 self._sums[name] = self._sums.get(name, 0.0) + value.detach().float()
         self._batches += 1
         step = trainer.global_step  # stands still while gradients accumulate
-        if step > 0 and step % self._every == 0 and step not in self._rows and not _validates_next(trainer):
+        if step > 0 and step % self._every == 0 and step not in self._rows and not validates_next(trainer):
             self._add_row(trainer, {})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -80,11 +81,6 @@ class TrainingCurve(Callback):
         self._sums, self._batches = {}, 0
         if trainer.is_global_zero:
             write_text(self.file, _table(self._rows))
-
-
-def _validates_next(trainer: pl.Trainer) -> bool:
-    done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-    return done % int(trainer.val_check_interval or done) == 0
 
 
 def _table(rows: dict[int, dict[str, float]]) -> str:

@@ -67,6 +67,8 @@ class RecommenderModule(pl.LightningModule):
         """
         if self.device_mesh is not None:
             self.model = shard(copy.deepcopy(self.model), self.device_mesh[DATA_PARALLEL])
+            for table in text_tables(self.model).values():
+                table.forget()
 
     def on_train_start(self) -> None:
         """Measure the gradient ratios before the first step, on the first batches of the training."""

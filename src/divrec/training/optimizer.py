@@ -21,7 +21,7 @@ PLM_PARTS = ("text_tower", "plm")  # a weight whose dotted name has one of these
 
 @dataclass(frozen=True)
 class GroupedOptimizer:
-    """Recipe of an optimizer with groups of weights: language model or the rest, decaying or not.
+    """Recipe of an optimizer with groups of weights: language model, popularity or the rest, decaying or not.
 
     Matrices decay; biases, norms and gains never do. Rates are peak rates, which the schedule multiplies.
 
@@ -74,12 +74,13 @@ class GroupedOptimizer:
         """
         groups: dict[tuple[float, float], dict[str, Any]] = {}
         embeddings = _embedding_tables(model)
-        plm_weights = 0
+        plm_weights = popularity_weights = 0
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue
             is_plm = belongs_to_plm(name)
             plm_weights += is_plm
+            popularity_weights += is_popularity(name)
             decays = parameter.ndim > 1 and (self.decay_embeddings or id(parameter) not in embeddings)
             rate, decay = self._rate(name), self._decay(is_plm) if decays else 0.0
             group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
@@ -88,13 +89,15 @@ class GroupedOptimizer:
             raise ConfigError("leaves nothing to train", where="model", mend="Choose another tuning or representation.")
         if self.plm_learning_rate is not None and not plm_weights:
             logger.warning("optimizer.plm_learning_rate does nothing: no weight of the language model is trained")
+        if self.popularity_learning_rate is not None and not popularity_weights:
+            logger.warning("optimizer.popularity_learning_rate does nothing: items have no score for everybody")
         return self.optimizer(list(groups.values()))
 
     def _rate(self, name: str) -> float:
         own = None
         if belongs_to_plm(name):
             own = self.plm_learning_rate
-        elif name.split(".")[-1] == POPULARITY_PART:
+        elif is_popularity(name):
             own = self.popularity_learning_rate
         return self.learning_rate if own is None else own
 
@@ -105,6 +108,11 @@ class GroupedOptimizer:
 def belongs_to_plm(name: str) -> bool:
     """Whether the parameter of this dotted name is the language model's."""
     return any(part in PLM_PARTS for part in name.split("."))
+
+
+def is_popularity(name: str) -> bool:
+    """Whether the parameter of this dotted name is the scores that items have for everybody."""
+    return name.split(".")[-1] == POPULARITY_PART
 
 
 def _embedding_tables(model: nn.Module) -> set[int]:

@@ -47,7 +47,7 @@ class MeanUser(nn.Module):
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         weights_QL = self.kind_logit.exp()[batch.events_BL[batch.query_rows_Q]] * visible_events(batch)
-        loudness_Q1 = weights_QL.sum(-1, keepdim=True).pow(1 - self.length_exponent)
+        loudness_Q1 = weights_QL.sum(-1, keepdim=True).clamp(min=1e-6).pow(1 - self.length_exponent)
         if self.training and self.event_dropout:
             kept_QL = torch.rand_like(weights_QL) >= self.event_dropout
             weights_QL = weights_QL * kept_QL
