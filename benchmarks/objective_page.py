@@ -43,7 +43,7 @@ FAST is `hydra.sweeper.point.schedule=finetune_fast`, SCRATCH `'hydra.sweeper.po
 schedule.steps: 500, schedule.learning_rate: 2.0e-3, schedule.warmup: 50}' 'hydra.sweeper.control={rerank:
 "[mmr,exposure]"}'`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
 Beauty, betas were .1, .3, .5 (`gini`) and .3, 1 (`coverage`), and the points start from the bases of
-[accuracy](accuracy.md): `hydra.sweeper.from_base=false 'init_from="RUNS/text_id-seed${seed}"'`. Points between siblings:
+[accuracy](accuracy.md): `hydra.sweeper.from_base=false 'init_from="RUNS/text_id-seed${seed}"'`. Points between:
 `python -m divrec.run.interpolate base=NINE/control toward=NINE/gini-0.5 amounts=[0.2,0.4,0.6,0.8,1.2,1.5]`,
 toward gini-1 `amounts=[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.85]`. Stronger settings of the control's re-rankers came later, by
 `python -m divrec.run.evaluate run=CONTROL rerank=[...]`.
@@ -135,8 +135,8 @@ def _contests(rows: pd.DataFrame) -> Iterable[str]:
     yield "\n## R in training and a re-ranker behind it, against re-rankers alone\n"
     yield "Hypervolume beyond 90 % of the control's NDCG@10 and the control's diversity, all divided by the control's."
     yield "Ours: a regularizer at every beta; with re-rankers: MMR and the exposure re-ranker behind each (behind beta"
-    yield "= 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid makes a"
-    yield "larger front: the number of points is in brackets. 0 = nothing of theirs keeps 90 % of the control's NDCG@10.\n"
+    yield "= 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid"
+    yield "makes a larger front: the number of points is in brackets. 0 = nothing of theirs is in the volume.\n"
     yield "| data | ours | theirs | measures | ours | theirs | difference |"
     yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
     for (_, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
