@@ -134,8 +134,8 @@ def _matched_cell(each: pd.DataFrame, measure: str, best: float) -> str:
 def _contests(rows: pd.DataFrame) -> Iterable[str]:
     yield "\n## R in training and a re-ranker behind it, against re-rankers alone\n"
     yield "Hypervolume beyond 90 % of the control's NDCG@10 and the control's diversity, all divided by the control's."
-    yield "Ours: a regularizer at every beta; with re-rankers: MMR and the exposure re-ranker behind each (behind beta"
-    yield "= 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid"
+    yield "Ours: a regularizer at every beta; with re-rankers: MMR, DPP and the exposure re-ranker behind each (behind"
+    yield "beta = 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid"
     yield "makes a larger front: the number of points is in brackets. 0 = nothing of theirs is in the volume.\n"
     yield "| data | ours | theirs | measures | ours | theirs | difference |"
     yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
