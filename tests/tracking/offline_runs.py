@@ -47,6 +47,12 @@ class OfflineRun:
     folder: Path = Path()
 
     @property
+    def id(self) -> str:
+        """Its id at W&B, as the file's name has it; the folder's name may end in a counter."""
+        (file,) = self.folder.glob("run-*.wandb")
+        return file.stem.removeprefix("run-")
+
+    @property
     def keys(self) -> set[str]:
         """Everything that was logged."""
         return {key for row in self.rows for key in row} | set(self.summary)

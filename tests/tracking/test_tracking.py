@@ -205,12 +205,21 @@ def test_a_failed_run_is_marked_failed(tiny_shop, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert tiny_shop.train(tmp_path / "run", logger="wandb").code == 0
     again = read_runs(tmp_path / "run")
-    assert len({each.folder.name.rsplit("-", 1)[1] for each in again}) == 1, "started again it is the same run"
+    assert len({each.id for each in again}) == 1, "started again it is the same run"
     assert again[-1].exit_code == 0
     assert tiny_shop.train(tmp_path / "next", logger="wandb").code == 0, "the next run is one of its own"
     (following,) = read_runs(tmp_path / "next")
     assert following.exit_code == 0
     assert following.name == "next"
+
+
+def test_starts_within_one_second_are_one_run(tiny_shop, tmp_path):
+    """W&B counts folders of one second and one id (`...-ID-1`): that counter is not the id."""
+    for name in ("offline-run-20260101_000000-abc123", "offline-run-20260101_000000-abc123-1"):
+        (tmp_path / "run" / "wandb" / name).mkdir(parents=True)
+        (tmp_path / "run" / "wandb" / name / "run-abc123.wandb").write_bytes(b":W&B\xad\xbe\x00")
+    assert tiny_shop.train(tmp_path / "run", logger="wandb").code == 0
+    assert {each.id for each in read_runs(tmp_path / "run") if each.config} == {"abc123"}
 
 
 def test_disabled_writes_nothing(tiny_shop, tmp_path):

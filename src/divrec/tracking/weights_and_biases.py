@@ -144,8 +144,8 @@ def _log_front(folder: Path, project: str, mode: Any) -> None:  # noqa: ANN401 -
     # One front a sweep: a rebuilt one takes the place of the run before it.
     place = f"{platform.node()}:{folder.resolve()}"
     identity = hashlib.blake2b(place.encode(), digest_size=4).hexdigest()
-    for earlier in (folder / "wandb").glob(f"offline-run-*-{identity}"):
-        shutil.rmtree(earlier)
+    for earlier in (folder / "wandb").glob(f"offline-run-*/run-{identity}.wandb"):
+        shutil.rmtree(earlier.parent)
     with wandb.init(
         project=project,
         id=identity,
@@ -193,8 +193,9 @@ def _use(run: wandb.Run, lineage: Lineage) -> None:
 
 def _begun(folder: Path) -> str | None:
     """Id of the W&B run that an earlier, broken-off start left in a run's folder."""
-    earlier = sorted(path.name for path in (folder / "wandb").glob("*run-*-*") if not path.is_symlink())
-    return earlier[-1].rsplit("-", 1)[1] if earlier else None
+    files = [path for path in (folder / "wandb").glob("*run-*-*/run-*.wandb") if not path.parent.is_symlink()]
+    # The folder begins with its time and may end in a counter (two starts in one second); the file is named by the id.
+    return max(files).stem.removeprefix("run-") if files else None
 
 
 def _checked(mode: str) -> Any:  # noqa: ANN401 - wandb wants a Literal
