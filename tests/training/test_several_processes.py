@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -22,6 +18,7 @@ from divrec.objectives import BinaryCrossEntropy, CrossEntropy, ExposureGini, Si
 from divrec.schema import CURVE_FILE
 from divrec.training import Schedule, TrainingCheckpoint, fit
 from training.shop import MONITOR, Log, catalogue_of, module_of, open_shop
+from training.two_processes import run_twice, trainer_of
 
 BOTH = {"simpson": Simpson, "gini": ExposureGini}
 POINT = Schedule(steps=6, learning_rate=0.05, validate_every=3)
@@ -36,17 +33,6 @@ CASES: dict[str, dict[str, Any]] = {
     "best weights": {"task": CrossEntropy, "schedule": BASE},
     "killed": {"task": partial(BinaryCrossEntropy, 9), "regularizers": BOTH, "beta": 1.0, "killed": True},
 }
-
-
-class KeepAside(pl.Callback):
-    """Copies what lies on disk when the fourth step is done: what a process that is killed there leaves behind."""
-
-    def __init__(self, run: Path, aside: Path) -> None:
-        self.run, self.aside = run, aside
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step == 4 and trainer.is_global_zero:
-            shutil.copytree(self.run, self.aside)
 
 
 def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "") -> dict[str, Any]:
@@ -66,12 +52,8 @@ def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "
     module = module_of(catalogue, case.get("schedule", POINT), *arguments)
     module.objective.task = case["task"]()
 
-    def trainer(**given: Any) -> pl.Trainer:
-        callbacks = [*given.pop("callbacks"), *([KeepAside(folder / run, folder / aside)] if aside else [])]
-        strategy = DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto"
-        fixed = {"accelerator": "cpu", "devices": devices, "strategy": strategy, "log_every_n_steps": 1}
-        return pl.Trainer(callbacks=callbacks, **given, **fixed, **case.get("settings", {}))
-
+    kept_aside = (folder / run, folder / aside) if aside else None
+    trainer = trainer_of(case, devices, partial(DDPStrategy, broadcast_buffers=False), kept_aside)
     checkpoint = TrainingCheckpoint(folder / run, name, minutes=0) if run else None
     fitted = fit(module, data, trainer, [log], MONITOR, show_bar=False, checkpoint=checkpoint)
     weights = {f"weight/{key}": value.flatten().tolist() for key, value in module.state_dict().items()}
@@ -95,14 +77,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("processes")
     open_shop(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **shared}
-    command = [sys.executable, __file__, str(folder), str(min(port, 60000))]
-    processes = [subprocess.Popen(command, env={**environment, "LOCAL_RANK": str(rank)}) for rank in range(2)]
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    run_twice(__file__, folder, timeout=240)
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
-import socket
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -33,6 +29,7 @@ from divrec.training.sharding import language_models, load_whole, whole_weights
 from models.conftest import FAMILIES, save_tiny
 from training.sharded_shop import text_model, text_module, without_dropout
 from training.shop import MONITOR, Log, open_shop
+from training.two_processes import run_twice, trainer_of
 
 TABLE = partial(TableSettings, "epoch", None)
 POINT = Schedule(steps=3, learning_rate=0.02, validate_every=2)
@@ -47,17 +44,6 @@ CASES: dict[str, dict[str, Any]] = {
 WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
 LIVE = [[], [7, 1, 4, 2, 9]]  # texts that carry gradient: none in the first process, three chunks of them in the other
 POLICIES = ("epoch", "live")
-
-
-class KeepAside(pl.Callback):
-    """Copies what lies on disk when the fourth step is done: what a process that is killed there leaves behind."""
-
-    def __init__(self, run: Path, aside: Path) -> None:
-        self.run, self.aside = run, aside
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step == 4 and trainer.is_global_zero:
-            shutil.copytree(self.run, self.aside)
 
 
 def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "") -> dict[str, Any]:
@@ -77,12 +63,8 @@ def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "
         module.objective.task, module.objective.catalogue_size = case["task"](), data.manifest["items"]
     plain = module.model
 
-    def trainer(**given: Any) -> pl.Trainer:
-        callbacks = [*given.pop("callbacks"), *([KeepAside(folder / run, folder / aside)] if aside else [])]
-        strategy = ShardedStrategy() if devices > 1 else "auto"
-        fixed = {"accelerator": "cpu", "devices": devices, "strategy": strategy, "log_every_n_steps": 1}
-        return pl.Trainer(callbacks=callbacks, **given, **fixed, **case.get("settings", {}))
-
+    kept_aside = (folder / run, folder / aside) if aside else None
+    trainer = trainer_of(case, devices, ShardedStrategy, kept_aside)
     checkpoint = TrainingCheckpoint(folder / run, name, minutes=0) if run else None
     fitted = fit(module, data, trainer, [log], MONITOR, show_bar=False, checkpoint=checkpoint)
     assert module.model is plain, "who goes on has a model as whole as before"
@@ -164,18 +146,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     open_shop(folder)
     tower_of(folder, "epoch")
     text_model(open_shop(folder), folder / "bert", TopLayers(2))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **shared}
-    command = [sys.executable, __file__, str(folder), str(min(port, 60000))]
-    processes = [subprocess.Popen(command, env={**environment, "LOCAL_RANK": str(rank)}) for rank in range(2)]
-    try:
-        assert [process.wait(timeout=600) for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
+    run_twice(__file__, folder, timeout=600)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
