@@ -156,7 +156,7 @@ def test_hidden_states_are_computed_once_and_kept_in_half_precision(tiny_family,
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
-@pytest.mark.parametrize("name", ["full", "lora", "top_layers"])
+@pytest.mark.parametrize("name", ["full", "lora", "top_layers", "top_layers_uncached"])
 def test_gradient_checkpointing_changes_no_gradient(name, family, tiny_family, tmp_path):
     plain = gradients(build(TUNINGS[name](), tiny_family(family), tmp_path).eval())
     tower = build(TUNINGS[name](), tiny_family(family), tmp_path, Runtime(gradient_checkpointing=True))
@@ -164,9 +164,10 @@ def test_gradient_checkpointing_changes_no_gradient(name, family, tiny_family, t
     for module in tower.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0
-    recomputed = gradients(tower) if family != "t5" else gradients(tower.eval())
+        for attribute in ("attention_dropout", "dropout"):  # of an attention: Llama's, T5's
+            if isinstance(getattr(module, attribute, None), float):
+                setattr(module, attribute, 0.0)
+    recomputed = gradients(tower)
     for key in plain:
         assert torch.allclose(plain[key], recomputed[key], atol=1e-4 * float(plain[key].abs().max()) + 1e-6), key
 
@@ -210,3 +211,37 @@ def test_an_encoder_that_cannot_train_is_refused(tiny_family, tmp_path):
     int8 = TextEncoder(str(tiny_family("bert")), runtime=Runtime(backend="onnx_int8"))
     with pytest.raises(ConfigError, match=r"encoder\.runtime\.backend"):
         Lora()(int8, TEXTS, whitening, vectors_TW)
+
+
+def test_a_prefix_with_gradient_checkpointing_is_refused(tiny_family, tmp_path):
+    with pytest.raises(ConfigError, match=r"encoder\.runtime\.gradient_checkpointing"):
+        build(Prefix(3), tiny_family("bert"), tmp_path, Runtime(gradient_checkpointing=True))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["full", "top_layers", "top_layers_uncached"])
+def test_weights_in_half_precision_are_not_trained(name, dtype, tiny_family, tmp_path):
+    with pytest.raises(ConfigError, match=r"encoder\.runtime\.dtype.*float32"):
+        build(TUNINGS[name](), tiny_family("bert"), tmp_path, Runtime(dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "t5"])
+@pytest.mark.parametrize("name", ["lora", "top_layers_lora", "ia3", "adapter", "prefix"])
+def test_added_weights_are_trained_in_full_precision_beside_half(name, family, dtype, tiny_family, tmp_path):
+    if name == "prefix" and family == "t5":
+        pytest.skip("T5 takes no prefix")
+    tuning = Prefix(3, LIVE) if name == "prefix" else TUNINGS[name]()
+    tower = build(tuning, tiny_family(family), tmp_path, Runtime(dtype=dtype))
+    trained = [each for each in tower.reader.parameters() if each.requires_grad]
+    kept = {each.dtype for each in tower.reader.parameters() if not each.requires_grad}
+    assert {each.dtype for each in trained} == {torch.float32}
+    assert getattr(torch, dtype) in kept
+    before = [each.detach().clone() for each in trained]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (tower() * GOAL).sum().backward()
+        optimizer.step()
+    assert all(each.isfinite().all() for each in trained)
+    assert any((each != old).all() for each, old in zip(trained, before, strict=True))

@@ -16,6 +16,9 @@ from divrec.errors import ConfigError
 from divrec.models.encoder.pooling import is_decoder
 from divrec.storage import replacing
 
+# Said, not left out: without it transformers asks at the terminal, and a pipe could answer yes.
+_OWN_CODE = {"trust_remote_code": False}
+_VOCABULARY = ("*.txt", "*.model")  # read where there is no tokenizer.json
 BACKENDS = ("torch", "onnx_int8")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -73,11 +76,12 @@ class Source:
             from transformers import AutoConfig
 
             try:
-                config = AutoConfig.from_pretrained(self.model, revision=self.revision)
+                config = AutoConfig.from_pretrained(self.model, revision=self.revision, **_OWN_CODE)
             except (OSError, ValueError) as error:
                 raise self.out_of_reach(error) from error
             return f"{self.model}@{config._commit_hash}"
-        files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("*.json")])
+        kinds = ["*.safetensors", "*.json", *(() if (path / "tokenizer.json").is_file() else _VOCABULARY)]
+        files = [path] if path.is_file() else sorted(file for kind in kinds for file in path.glob(kind))
         digest = hashlib.blake2b(digest_size=16)
         for file in files:
             digest.update(file.name.encode())
@@ -114,9 +118,9 @@ def load_model(source: Source, runtime: Runtime, cache: Path | None) -> tuple[An
             return _finish(*_unpack(source, runtime))
         source = Source(str(_converted(source, cache)))
     try:
-        tokenizer = _auto("AutoTokenizer").from_pretrained(source.model, revision=source.revision)
+        tokenizer = _auto("AutoTokenizer").from_pretrained(source.model, revision=source.revision, **_OWN_CODE)
         model = _auto("AutoModel").from_pretrained(
-            source.model, revision=source.revision, use_safetensors=True, **_options(runtime)
+            source.model, revision=source.revision, use_safetensors=True, **_OWN_CODE, **_options(runtime)
         )
     except (OSError, ValueError, ImportError) as error:
         raise source.out_of_reach(error) from error
@@ -152,8 +156,10 @@ def _options(runtime: Runtime) -> dict[str, Any]:
 def _unpack(source: Source, runtime: Runtime) -> tuple[Any, Any]:
     path = Path(source.model)
     try:
-        tokenizer = _auto("AutoTokenizer").from_pretrained(str(path.parent), gguf_file=path.name)
-        model = _auto("AutoModel").from_pretrained(str(path.parent), gguf_file=path.name, **_options(runtime))
+        tokenizer = _auto("AutoTokenizer").from_pretrained(str(path.parent), gguf_file=path.name, **_OWN_CODE)
+        model = _auto("AutoModel").from_pretrained(
+            str(path.parent), gguf_file=path.name, **_OWN_CODE, **_options(runtime)
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise source.out_of_reach(error) from error
     return model, tokenizer

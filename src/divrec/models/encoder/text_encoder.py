@@ -17,8 +17,8 @@ from torch import Tensor
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder.loading import Runtime, Source, has_terminal, load_model
 from divrec.models.encoder.packed import packed_linears
-from divrec.models.encoder.pooling import check_pooling, is_decoder, natural_pooling, pool
-from divrec.models.encoder.tokens import padded, token_ids, with_positions
+from divrec.models.encoder.pooling import check_pooling, natural_pooling, pool
+from divrec.models.encoder.tokens import padded, token_ids
 from divrec.storage import replacing
 
 if TYPE_CHECKING:
@@ -149,10 +149,8 @@ class TextEncoder:
         return digest.hexdigest()
 
     def _batch(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        model, tokenizer = self.load()
-        left = tokenizer.padding_side == "left"
-        tokens = padded(rows, int(tokenizer.pad_token_id), "left" if left else "right")
-        return with_positions(tokens) if left and is_decoder(model.config) else tokens
+        _, tokenizer = self.load()
+        return padded(rows, int(tokenizer.pad_token_id))
 
     def _vectors(self) -> Callable[[dict[str, Tensor]], Tensor]:
         """A function from a batch of tokens to pooled vectors."""

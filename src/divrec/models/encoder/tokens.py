@@ -20,19 +20,16 @@ def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[lis
     return [row if row else [tokenizer.pad_token_id] for row in rows]
 
 
-def padded(rows: Sequence[Sequence[int]], pad_id: int, side: str = "right") -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, both (R, W), padded to the longest row."""
+def padded(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask`, both (R, W), padded to the longest row.
+
+    On the right, whatever side the tokenizer prefers: so positions count from the text's first token in every family,
+    and a text has the vector that it has alone.
+    """
     width = max(map(len, rows))
     ids_RW = torch.full((len(rows), width), pad_id)
     mask_RW = torch.zeros(len(rows), width, dtype=torch.long)
     for place, row in enumerate(rows):
-        where = slice(width - len(row), width) if side == "left" else slice(0, len(row))
-        ids_RW[place, where] = torch.tensor(row)
-        mask_RW[place, where] = 1
+        ids_RW[place, : len(row)] = torch.tensor(row)
+        mask_RW[place, : len(row)] = 1
     return {"input_ids": ids_RW, "attention_mask": mask_RW}
-
-
-def with_positions(tokens: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same batch with `position_ids` that count real tokens only: what left padding needs in a decoder."""
-    positions_RW = (tokens["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-    return {**tokens, "position_ids": positions_RW}

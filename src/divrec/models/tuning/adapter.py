@@ -32,6 +32,8 @@ class Adapter(TrainedTuning):
         cached_below_top: see `TrainedTuning`; the adapters then sit in the top layers only.
     """
 
+    adds_weights = True
+
     def __init__(
         self, width: int = 16, table: TableSettings | None = None, cached_below_top: int | None = None
     ) -> None:
@@ -55,8 +57,7 @@ class Adapter(TrainedTuning):
                 mend="Choose tuning=lora with tuning.targets.",
             )
         for module in ends:
-            bottleneck = Bottleneck(config.hidden_size, self.width).to(next(module.parameters()).dtype)
-            module.add_module("adapter", bottleneck)
+            module.add_module("adapter", Bottleneck(config.hidden_size, self.width))
             module.register_forward_hook(_through_adapter)
         return model
 
@@ -78,8 +79,9 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, states_RWD: Tensor) -> Tensor:
-        """States of the same shape."""
-        return states_RWD + self.up(nn.functional.gelu(self.down(states_RWD)))
+        """States of the same shape and format."""
+        change_RWD = self.up(nn.functional.gelu(self.down(states_RWD.to(self.down.weight.dtype))))
+        return states_RWD + change_RWD.to(states_RWD.dtype)
 
 
 def _ends(layer: nn.Module) -> list[nn.Module]:

@@ -21,6 +21,8 @@ class Ia3(TrainedTuning):
         cached_below_top: see `TrainedTuning`; the scales then sit in the top layers only.
     """
 
+    adds_weights = True
+
     def __init__(
         self,
         targets: Sequence[str] | None = None,

@@ -24,6 +24,8 @@ class Lora(TrainedTuning):
         cached_below_top: see `TrainedTuning`; the adapters then sit in the top layers only.
     """
 
+    adds_weights = True
+
     def __init__(
         self,
         rank: int = 8,

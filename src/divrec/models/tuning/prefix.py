@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from divrec.errors import ConfigError, check_number
+from divrec.models.encoder import TextEncoder, Whitening
 from divrec.models.text_table import TableSettings
 from divrec.models.tuning.trained import TrainedTuning
 
@@ -22,11 +25,29 @@ class Prefix(TrainedTuning):
     """
 
     starts_as_frozen = False
+    adds_weights = True
 
     def __init__(self, length: int = 10, table: TableSettings | None = None) -> None:
         super().__init__(table)
         check_number("tuning.length", length, least=1, whole=True)
         self.length = length
+
+    def __call__(
+        self, encoder: TextEncoder, texts: Sequence[str], whitening: Whitening, vectors_TW: Tensor
+    ) -> nn.Module:
+        """A tower that owns the language model.
+
+        Raises:
+            ConfigError: as any tuning, and with gradient checkpointing, which peft's prefixes do not survive.
+        """
+        if encoder.runtime.gradient_checkpointing:
+            raise ConfigError(
+                "a prefix cannot be trained with gradient checkpointing",
+                where="encoder.runtime.gradient_checkpointing",
+                got=True,
+                mend="Set it to false, or choose tuning=lora, ia3 or adapter.",
+            )
+        return super().__call__(encoder, texts, whitening, vectors_TW)
 
     def adapt(self, model: nn.Module) -> nn.Module:
         """Add the prefix.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from divrec.errors import ConfigError
@@ -32,6 +33,7 @@ class TrainedTuning(ABC):
     """
 
     starts_as_frozen = True
+    adds_weights = False  # whether all that is trained stands beside the model's own weights
 
     def __init__(self, table: TableSettings | None = None, cached_below_top: int | None = None) -> None:
         self.table = table or TableSettings()
@@ -54,7 +56,8 @@ class TrainedTuning(ABC):
         """A tower that owns the language model.
 
         Raises:
-            ConfigError: if the encoder's backend cannot train, or the method does not fit the model.
+            ConfigError: if the encoder's backend or its number format cannot train, or the method does not fit the
+                model.
         """
         if encoder.runtime.backend != "torch":
             raise ConfigError(
@@ -62,6 +65,13 @@ class TrainedTuning(ABC):
                 where="encoder.runtime.backend",
                 got=encoder.runtime.backend,
                 mend="Choose encoder.runtime.backend=torch, or tuning=frozen.",
+            )
+        if encoder.runtime.dtype != "float32" and not self.adds_weights:
+            raise ConfigError(
+                "an optimizer's steps are lost in the rounding of weights in half precision",
+                where="encoder.runtime.dtype",
+                got=encoder.runtime.dtype,
+                mend="Choose encoder.runtime.dtype=float32 with trainer.precision=bf16-mixed, or tuning=lora.",
             )
         pooling, rows = encoder.pooling, encoder.token_ids(texts)
         model, tokenizer = encoder.hand_over()
@@ -72,12 +82,20 @@ class TrainedTuning(ABC):
             switch({"use_reentrant": False})
         ids = Ragged.of_rows(rows, int(tokenizer.pad_token_id))
         if self.cached_below_top is None:
-            reader: nn.Module = WholeModel(self.adapt(model), ids, pooling)
+            reader: nn.Module = WholeModel(self._adapted(model), ids, pooling)
         else:
             reader = self._top(encoder, model, ids, texts, self.cached_below_top)
         tower = TextTable(reader, whitening, vectors_TW, self.table, self.starts_as_frozen)
         store_trained_only(tower)
         return tower.train()  # with dropout; Lightning keeps the mode it finds
+
+    def _adapted(self, model: nn.Module) -> nn.Module:
+        """The model after `adapt`, with its trained weights in fp32, however its own are held."""
+        adapted = self.adapt(model)
+        for parameter in adapted.parameters():
+            if parameter.requires_grad and parameter.dtype != torch.float32:
+                parameter.data = parameter.data.float()
+        return adapted
 
     def _top(
         self, encoder: TextEncoder, model: nn.Module, ids: Ragged, texts: Sequence[str], top_layers: int
@@ -95,4 +113,4 @@ class TrainedTuning(ABC):
                 got=top_layers,
                 mend="Choose tuning.cached_below_top=null, or tuning=top_layers tuning.cached=false.",
             )
-        return TopOfModel(self.adapt(model), given, states, pooling)
+        return TopOfModel(self._adapted(model), given, states, pooling)

@@ -1,0 +1,208 @@
+"""What training the language model along gives: docs/results/tuning.md, from the small records beside it.
+
+python benchmarks/tuning_table.py           rebuilds the page from docs/results/tuning/*.csv
+python benchmarks/tuning_table.py collect   reads the runs TUNING-seedN under outputs/runs/tuning and the sweeps
+    plm*-DATA under outputs/sweeps, replaces the rows, rebuilds; the page says which commands make them
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from accuracy_table import ALL, collect
+
+from divrec.analysis import FrontOptions
+from divrec.analysis.comparison import Setting
+from divrec.analysis.group_front import GroupFront
+from divrec.analysis.records import read_record
+from divrec.analysis.series_gains import contest
+from divrec.analysis.statistics import Interval
+from divrec.analysis.summary import read_fronts
+from divrec.schema import TEST
+from divrec.storage import write_text
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+PARTS = ("accuracy", "settings", "contests")
+FROZEN = "frozen"
+MEASURES = ("gini", "ilmd", "coverage")
+TRAINED, EQUAL_STEPS, EQUAL_MINUTES = "plm", "plm_frozen", "plm_frozen_long"
+SIDES = {
+    TRAINED: "trained along",
+    EQUAL_STEPS: "frozen, equal steps",
+    EQUAL_MINUTES: "frozen, equal minutes",
+}
+CONTESTS = (("gini",), ("coverage",), ("ilmd", "gini"))
+HEAD = """# The language model trained along
+
+Built by `python benchmarks/tuning_table.py` from the CSV files in [tuning](tuning/). Test values; intervals (95 %) are
+over resampled users, and seeds where there are several. What an epoch costs: `python benchmarks/tuning_epoch.py` and
+the [log](../log.md).
+"""
+ACCURACY = """## A budget of 15 minutes a run
+
+{data}, items as text and ID, one thread. Every run has up to 800 steps, stops after six validations without a better
+one and keeps its best weights; none needed the 15 minutes. Trained = parameters of the language model.
+
+| tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | against frozen | Recall@10 | against frozen |
+| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+"""
+FRONTS = """
+## Trained under L + beta R
+
+{data}, seeds {seeds}: base, control and three betas of `gini`, with `tuning=top_layers_lora`, beside the frozen
+language model with as many steps a point, and with as many minutes a point. |g| = norm of the gradient that reaches
+the language model's trained weights, of the task's loss and of R (before beta and its ratio), mean over the steps.
+
+| language model | setting | minutes | |g| of L | |g| of R | NDCG@10 | 1 − Gini | ILMD | coverage |
+| --- | --- | --: | --: | --: | --: | --: | --: | --: |
+"""
+AGAINST = """
+Hypervolume of control and betas, all measured against the control with the frozen language model and equal steps.
+
+| measures beside NDCG@10 | trained along | rival | rival's | difference |
+| --- | --: | --- | --: | --: |
+"""
+COMMANDS = """
+## Commands
+
+`python -m divrec.run.train +experiment=uci data.root=FOLDER tuning=TUNING optimizer.plm_learning_rate=RATE
+schedule.patience=6 seed=N logger=csv hydra.run.dir=outputs/runs/tuning/TUNING-seedN` for the first table. For the
+second, `python -m divrec.run.train -m +sweep=seeds +experiment=uci data.root=FOLDER hydra.sweeper.baselines=[]`, once
+with `tuning=top_layers_lora optimizer.plm_learning_rate=5e-4 'hydra.sweeper.point={{schedule: finetune_fast}}'
+hydra.sweep.dir=outputs/sweeps/plm-uci_online_retail`, once with the same point and directory plm_frozen, and once with
+`'hydra.sweeper.point={{schedule: finetune_fast, schedule.steps: {steps:.0f}}}'` and plm_frozen_long.
+"""
+
+
+def main() -> None:
+    """Collect, if asked to, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", nargs="?", choices=["render", "collect"], default="render")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of runs/tuning and sweeps")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of tuning.md and tuning/*.csv")
+    arguments = parser.parse_args()
+    folder = arguments.results / "tuning"
+    if arguments.action == "collect":
+        for name, rows in collected(arguments.outputs).items():
+            write_text(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.5g"))
+    parts = {name: pd.read_csv(folder / f"{name}.csv") for name in PARTS}
+    write_text(arguments.results / "tuning.md", page(parts))
+    print(f"{arguments.results / 'tuning.md'}: {', '.join(f'{len(rows)} rows of {n}' for n, rows in parts.items())}")
+
+
+def collected(outputs: Path) -> dict[str, pd.DataFrame]:
+    """Rows of every part, out of runs and sweeps."""
+    runs = outputs / "runs" / "tuning"
+    accuracy = collect(runs, FROZEN)
+    accuracy = accuracy[accuracy["group"] == ALL].drop(columns="group")
+    accuracy["plm_rate"] = [_plm_rate(runs, setting) for setting in accuracy["setting"]]
+    fronts = {
+        path.parent.name.partition("-")[0]: read_fronts(path.parent, FrontOptions(measures=MEASURES, replicates=500))[0]
+        for path in sorted((outputs / "sweeps").glob("plm*-*/front.json"))
+    }
+    settings = [_setting_row(front, side, setting) for side, front in fronts.items() for setting in front.settings]
+    contests = [row for side in (EQUAL_STEPS, EQUAL_MINUTES) if side in fronts for row in _contests(fronts, side)]
+    return {"accuracy": accuracy, "settings": pd.DataFrame(settings), "contests": pd.DataFrame(contests)}
+
+
+def _plm_rate(runs: Path, setting: str) -> float:
+    rate = read_record(next(runs.glob(f"{setting}-seed*"))).config["optimizer"]["plm_learning_rate"]
+    return float("nan") if rate is None else float(rate)
+
+
+def _setting_row(front: GroupFront, side: str, setting: Setting) -> dict[str, object]:
+    records = [point.record for point in setting.points]
+    norms = [record.objective.get("plm_gradient", {}) for record in records]
+    return {
+        "dataset": records[0].data["name"],
+        "fingerprint": records[0].data["fingerprint"],
+        "seeds": len(records),
+        "side": side,
+        "setting": setting.name,
+        "kind": records[0].kind,
+        "steps": records[0].cost["steps"],
+        "seconds": sum(record.cost["fit_seconds"] for record in records) / len(records),
+        "task_gradient": _mean(each.get("task") for each in norms),
+        "gini_gradient": _mean(each.get("gini") for each in norms),
+    } | {axis.key: setting.value(axis, TEST) for axis in (front.accuracy, *front.axes)}
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found else float("nan")
+
+
+def _contests(fronts: dict[str, GroupFront], side: str) -> Iterable[dict[str, object]]:
+    control = fronts[EQUAL_STEPS].control
+    for names in CONTESTS:
+        front = fronts[TRAINED]
+        axes = (front.accuracy, *(axis for name in names for axis in front.axes if axis.name == name))
+        found = contest(_own(front), _own(fronts[side]), control, axes)
+        yield {"measures": " + ".join(axis.key for axis in axes[1:]), "rival": side} | {
+            f"{quantity}_{end}": value
+            for quantity, interval in found.items()
+            for end, value in (("value", interval.estimate), ("low", interval.low), ("high", interval.high))
+        }
+
+
+def _own(front: GroupFront) -> Sequence[Setting]:
+    return [setting for setting in front.settings if not setting.first.derived and setting.first.record.kind != "base"]
+
+
+def page(parts: dict[str, pd.DataFrame]) -> str:
+    """The whole page out of its rows."""
+    accuracy, settings, contests = (parts[name] for name in PARTS)
+    lines = [HEAD, ACCURACY.format(data=_data(accuracy)), *_accuracy(accuracy)]
+    lines += [FRONTS.format(data=_data(settings), seeds=settings["seeds"].iloc[0]), *_settings(settings)]
+    lines += [AGAINST, *_against(contests)]
+    steps = settings.loc[(settings["side"] == EQUAL_MINUTES) & (settings["kind"] != "base"), "steps"].max()
+    return "".join([*lines, COMMANDS.format(steps=steps)])
+
+
+def _data(rows: pd.DataFrame) -> str:
+    return f"Data `{rows['dataset'].iloc[0]}-{rows['fingerprint'].iloc[0]}`"
+
+
+def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
+    heads = rows.loc[rows["setting"] == FROZEN, "trainable"].iloc[0]
+    for setting, pair in rows.groupby("setting", sort=False):
+        first = pair.iloc[0]
+        cells = []
+        for metric in ("ndcg@10", "recall@10"):
+            row = pair[pair["metric"] == metric].iloc[0]
+            spread = "" if pd.isna(row["deviation"]) else f" ± {row['deviation']:.4f}"
+            difference = _signed(Interval(row["difference"], row["low"], row["high"]))
+            cells += [f"{row['mean']:.4f}{spread}", "–" if setting == FROZEN else difference]
+        rate = "–" if pd.isna(first["plm_rate"]) else f"{first['plm_rate']:.0e}"
+        yield (
+            f"| {setting} | {first['seeds']} | {first['trainable'] - heads:,} | {rate} | {first['steps']:.0f} | "
+            f"{first['fit_seconds'] / 60:.1f} | {' | '.join(cells)} |\n"
+        )
+
+
+def _settings(rows: pd.DataFrame) -> Iterable[str]:
+    for side, title in SIDES.items():
+        for _, row in rows[rows["side"] == side].iterrows():
+            norms = [f"{row[name]:.2g}" if pd.notna(row[name]) else "–" for name in ("task_gradient", "gini_gradient")]
+            values = [f"{row[key]:.4f}" for key in ("ndcg@10", "1-gini@10", "ilmd@10", "coverage@10")]
+            yield f"| {title} | {row['setting']} | {row['seconds'] / 60:.1f} | {' | '.join([*norms, *values])} |\n"
+
+
+def _against(rows: pd.DataFrame) -> Iterable[str]:
+    for _, row in rows.iterrows():
+        difference = Interval(row["difference_value"], row["difference_low"], row["difference_high"])
+        yield (
+            f"| {row['measures']} | {row['ours_value']:.4f} | {SIDES[row['rival']]} | {row['theirs_value']:.4f} | "
+            f"{_signed(difference)} |\n"
+        )
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+
+
+if __name__ == "__main__":
+    main()
