@@ -7,6 +7,7 @@ import torch
 
 from divrec.errors import ConfigError
 from divrec.models import Runtime, TextEncoder
+from divrec.models.encoder import check_trainable_weights
 from divrec.models.encoder.pooling import pool_states
 from models.conftest import DECODERS, FAMILIES, save_tiny
 
@@ -127,3 +128,22 @@ def test_a_setting_that_makes_no_sense_is_named(settings, named):
 def test_a_runtime_that_does_not_exist_is_named(settings):
     with pytest.raises(ConfigError, match=r"encoder\.runtime"):
         Runtime(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"dtype": "bfloat16"}, r"encoder\.runtime\.dtype.*got 'bfloat16'.*trainer\.precision=bf16-mixed"),
+        ({"dtype": "float16"}, r"encoder\.runtime\.dtype.*got 'float16'.*trainer\.precision=bf16-mixed"),
+        ({"backend": "onnx_int8"}, r"encoder\.runtime\.backend.*got 'onnx_int8'.*backend=torch"),
+        ({"backend": "onnx_int8", "dtype": "float16"}, r"encoder\.runtime\.backend"),
+    ],
+)
+def test_weights_that_cannot_be_trained_are_refused(settings, named):
+    with pytest.raises(ConfigError, match=named):
+        check_trainable_weights(Runtime(**settings))
+
+
+def test_single_precision_in_torch_is_trained():
+    check_trainable_weights(Runtime())
+    check_trainable_weights(Runtime(attention="eager", gradient_checkpointing=True))
