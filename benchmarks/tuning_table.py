@@ -73,7 +73,7 @@ schedule.patience=6 seed=N logger=csv hydra.run.dir=outputs/runs/tuning/TUNING-s
 second, `python -m divrec.run.train -m +sweep=seeds +experiment=uci data.root=FOLDER hydra.sweeper.baselines=[]`, once
 with `tuning=top_layers_lora optimizer.plm_learning_rate=5e-4 'hydra.sweeper.point={{schedule: finetune_fast}}'
 hydra.sweep.dir=outputs/sweeps/plm-uci_online_retail`, once with the same point and directory plm_frozen, and once with
-`'hydra.sweeper.point={{schedule: finetune_fast, schedule.steps: {steps:.0f}}}'` and plm_frozen_long.
+`'++hydra.sweeper.point={{schedule: finetune_fast, schedule.steps: {steps:.0f}}}'` and plm_frozen_long.
 """
 
 

@@ -9,6 +9,7 @@ import torch
 
 from divrec.errors import ConfigError
 from divrec.models import Runtime, TextEncoder
+from divrec.models.encoder import check_trainable_weights
 from divrec.models.encoder.pooling import pool_states
 from models.conftest import DECODERS, FAMILIES, save_tiny
 
@@ -151,3 +152,23 @@ def test_another_vocabulary_is_another_model(tmp_path):
     before = TextEncoder(str(folder)).source.identity()
     (folder / "vocab.txt").write_text("green\n", encoding="utf-8")
     assert TextEncoder(str(folder)).source.identity() != before
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"dtype": "bfloat16"}, r"encoder\.runtime\.dtype.*got 'bfloat16'.*trainer\.precision=bf16-mixed"),
+        ({"dtype": "float16"}, r"encoder\.runtime\.dtype.*got 'float16'.*trainer\.precision=bf16-mixed"),
+        ({"backend": "onnx_int8"}, r"encoder\.runtime\.backend.*got 'onnx_int8'.*backend=torch"),
+        ({"backend": "onnx_int8", "dtype": "float16"}, r"encoder\.runtime\.backend"),
+    ],
+)
+def test_weights_that_cannot_be_trained_are_refused(settings, named):
+    with pytest.raises(ConfigError, match=named):
+        check_trainable_weights(Runtime(**settings))
+
+
+def test_single_precision_in_torch_is_trained():
+    check_trainable_weights(Runtime())
+    check_trainable_weights(Runtime(attention="eager", gradient_checkpointing=True))
+    check_trainable_weights(Runtime(dtype="bfloat16"), own=False)

@@ -28,7 +28,8 @@ class Runtime:
     """How the language model computes.
 
     Attributes:
-        dtype: of its weights: float32, bfloat16 or float16 (the latter two pay on accelerators only).
+        dtype: of its weights: float32, bfloat16 or float16 (the latter two pay on accelerators only, and are for
+            weights that are not trained: see `check_trainable_weights`).
         attention: implementation, as transformers names it: sdpa, eager, flash_attention_2, ...; None = its own choice.
         gradient_checkpointing: whether a training step recomputes the activations inside each layer: less memory,
             about a third slower.
@@ -46,6 +47,35 @@ class Runtime:
         for key, value, allowed in (("dtype", self.dtype, DTYPES), ("backend", self.backend, BACKENDS)):
             if value not in allowed:
                 raise ConfigError(f"must be one of {', '.join(allowed)}", where=f"encoder.runtime.{key}", got=value)
+
+
+def check_trainable_weights(runtime: Runtime, own: bool = True) -> None:
+    """Refuse a runtime whose weights no optimizer can train.
+
+    In float16 the second moments of AdamW fall to 0 or rise to infinity, and weights turn to NaN; bfloat16 has 8
+    significant bits, so that a weight swallows most small steps.
+
+    Args:
+        runtime: of a language model that is going to be trained, or of which weights are.
+        own: whether those are its own weights; False = weights that are added beside them, in fp32 themselves.
+
+    Raises:
+        ConfigError: its own weights are to be trained and are not float32, or they lie in another backend than torch.
+    """
+    if runtime.backend != "torch":
+        raise ConfigError(
+            "only backend torch can train the language model",
+            where="encoder.runtime.backend",
+            got=runtime.backend,
+            mend="Choose encoder.runtime.backend=torch; the others are for frozen models (tuning=frozen).",
+        )
+    if own and runtime.dtype != "float32":
+        raise ConfigError(
+            "weights that are trained need single precision",
+            where="encoder.runtime.dtype",
+            got=runtime.dtype,
+            mend="Keep encoder.runtime.dtype=float32 and set trainer.precision=bf16-mixed, or choose tuning=lora.",
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from divrec.errors import ConfigError
-from divrec.models.encoder import TextEncoder, Whitening
+from divrec.models.encoder import TextEncoder, Whitening, check_trainable_weights
 from divrec.models.text_table import TableSettings, TextTable
 from divrec.models.tuning.hidden_states import hidden_states, layer_extras
 from divrec.models.tuning.layers import cut_below, first_trained_layer
@@ -59,20 +59,7 @@ class TrainedTuning(ABC):
             ConfigError: if the encoder's backend or its number format cannot train, or the method does not fit the
                 model.
         """
-        if encoder.runtime.backend != "torch":
-            raise ConfigError(
-                "only backend torch can train the language model",
-                where="encoder.runtime.backend",
-                got=encoder.runtime.backend,
-                mend="Choose encoder.runtime.backend=torch, or tuning=frozen.",
-            )
-        if encoder.runtime.dtype != "float32" and not self.adds_weights:
-            raise ConfigError(
-                "an optimizer's steps are lost in the rounding of weights in half precision",
-                where="encoder.runtime.dtype",
-                got=encoder.runtime.dtype,
-                mend="Choose encoder.runtime.dtype=float32 with trainer.precision=bf16-mixed, or tuning=lora.",
-            )
+        check_trainable_weights(encoder.runtime, own=not self.adds_weights)
         pooling, rows = encoder.pooling, encoder.token_ids(texts)
         model, tokenizer = encoder.hand_over()
         model.requires_grad_(False)
