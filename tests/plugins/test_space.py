@@ -78,11 +78,16 @@ def test_a_list_is_one_choice():
         ({"objectives": []}, "objectives"),
         ({"objectives": [{"metric": "ndcg@10", "direction": "up"}]}, "direction"),
         ({"objectives": [{"direction": "maximize"}]}, "metric"),
+        ({"objectives": OBJECTIVES[::-1]}, "Put the accuracy first"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(changes, said):
     with pytest.raises(ConfigError, match=said):
         Search(**({"trials": 5, "objectives": OBJECTIVES} | changes))
+
+
+def test_without_a_floor_any_objective_may_be_first():
+    assert Search(trials=5, objectives=OBJECTIVES[::-1], floor=None).directions == ["minimize", "maximize"]
 
 
 def trial(beta: float, diversity: str = "gini", tuning: str = "frozen") -> Trial:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose
+from hydra.errors import InstantiationException
 
 from divrec.run.door import CONF, UserMistake
 from run.planned import Recorder
@@ -70,6 +71,32 @@ def test_what_only_a_base_has_does_not_reach_the_control(plan):
     assert jobs["base"]["threads"] == "2"
     assert "threads" not in jobs["control"]
     assert "threads" not in jobs["gini-0.1"]
+
+
+def test_keys_below_a_group_reach_the_runs_that_they_are_for(plan):
+    deep = (
+        "+hydra.sweeper.base.schedule.steps=20",
+        "+hydra.sweeper.base.schedule.patience=null",
+        "+hydra.sweeper.params.schedule.warmup='1,2'",
+    )
+    launched = plan("diversity=gini", "beta=1", settings=(*deep, *ONE_BASELINE))
+    jobs = launched.by_name
+    assert launched.names[1] == ["control-warmup1", "gini-1-warmup1", "control-warmup2", "gini-1-warmup2"]
+    assert jobs["base-warmup1"]["schedule.steps"] == "20"
+    assert jobs["gini-1-warmup2"]["schedule.warmup"] == "2"
+    assert "schedule.steps" not in jobs["control-warmup1"]
+    for job, steps in ((jobs["base-warmup1"], 20), (jobs["gini-1-warmup1"], 150)):
+        config = compose("train", overrides=[f"{key}={value}" for key, value in job.items() if "hydra." not in key])
+        assert config.schedule.steps == steps
+        assert (config.schedule.warmup, config.schedule.patience) == (1, None)
+
+
+def test_a_key_below_the_choice_of_every_point_is_refused_with_another_way_to_say_it(plan):
+    with pytest.raises(InstantiationException, match="takes the place of the choice") as refused:
+        plan("beta=1", settings=("+hydra.sweeper.point.schedule.steps=20",))
+    assert "'+hydra.sweeper.point={schedule.steps:...}'" in str(refused.value)
+    point = plan("diversity=gini", "beta=1", settings=("+hydra.sweeper.point={schedule.steps:20}",)).by_name["gini-1"]
+    assert (point["schedule"], point["schedule.steps"]) == ("finetune", "20")
 
 
 def test_seeds_get_a_base_a_control_and_baselines_each(plan, tmp_path):

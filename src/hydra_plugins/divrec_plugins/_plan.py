@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from divrec.errors import ConfigError
 from divrec.schema import BASE, BASELINE, CONTROL, TRAINED
 
 Job = dict[str, str]
@@ -29,6 +30,31 @@ class Recipe:
     control: Job
     baselines: tuple[str, ...]
     from_base: bool
+
+    @classmethod
+    def configured(
+        cls,
+        base: Mapping[str, Any] | None,
+        point: Mapping[str, Any] | None,
+        control: Mapping[str, Any] | None,
+        baselines: Sequence[str],
+        from_base: bool,
+    ) -> Recipe:
+        """From configured values.
+
+        Raises:
+            ConfigError: a key below a group of `point`: it has taken the place of the group's choice.
+        """
+        for group, value in (point or {}).items():
+            if isinstance(value, Mapping):
+                path = next(iter(texts({group: value})))
+                raise ConfigError(
+                    "a key below it takes the place of the choice that every control and point carries",
+                    where=f"hydra.sweeper.point.{group}",
+                    got=dict(value),
+                    mend=f"Write the path as one key: '+hydra.sweeper.point={{{path}:...}}'.",
+                )
+        return cls(texts(base), texts(point), texts(control), tuple(baselines), from_base)
 
     def kind(self, name: str) -> str:
         """The kind of a run, by its name."""
@@ -86,8 +112,14 @@ def name_of(overrides: Sequence[str]) -> str:
 
 
 def texts(overrides: Mapping[str, Any] | None) -> Job:
-    """Configured overrides as text."""
-    return {key: str(value) for key, value in (overrides or {}).items()}
+    """Configured overrides as text; what lies deeper, as `base.schedule.steps` on a command line puts it, gets its path."""
+    found: Job = {}
+    for key, value in (overrides or {}).items():
+        if isinstance(value, Mapping) and value:
+            found |= texts({f"{key}.{deeper}": inner for deeper, inner in value.items()})
+        else:
+            found[key] = "null" if value is None else str(value)
+    return found
 
 
 def short(key: str) -> str:

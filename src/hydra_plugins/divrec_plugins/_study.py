@@ -31,7 +31,7 @@ class Search:
         batch: trials drawn and trained together; None = as many as run at a time.
         seed: of the sampler.
         startup: trials drawn at random before the sampler learns from them.
-        objectives: {metric, direction} each; values of the validation split.
+        objectives: {metric, direction} each; values of the validation split, the accuracy first where there is a floor.
         floor: share of the control's first objective below which larger betas of the same regularizer are not tried;
             larger = prunes more, None = never. The front is read down to .9.
     """
@@ -60,6 +60,13 @@ class Search:
                 where="hydra.sweeper.search.objectives",
                 got=[dict(each) for each in self.objectives],
                 mend="As {metric: ndcg@10, direction: maximize}.",
+            )
+        if self.floor is not None and self.directions[0] != "maximize":
+            raise ConfigError(
+                "the floor is a share of the first objective, which has to be the accuracy",
+                where="hydra.sweeper.search.objectives",
+                got=[dict(each) for each in self.objectives],
+                mend="Put the accuracy first, or set hydra.sweeper.search.floor to null.",
             )
 
     @property

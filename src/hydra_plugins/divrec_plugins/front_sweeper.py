@@ -44,8 +44,8 @@ class FrontSweeper(BasicSweeper):
         baselines: Sequence[str] = (),
         from_base: bool = True,
     ) -> None:
-        super().__init__(None, {key: str(value) for key, value in (params or {}).items()})
-        self.recipe = Recipe(texts(base), texts(point), texts(control), tuple(baselines), from_base)
+        super().__init__(None, texts(params))
+        self.recipe = Recipe.configured(base, point, control, baselines, from_base)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run both waves, then build the front from what is on disk, whatever failed or was interrupted."""

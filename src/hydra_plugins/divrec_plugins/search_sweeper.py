@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, DivrecError
 from divrec.schema import BASE, CONTROL
-from hydra_plugins.divrec_plugins._plan import Job, Recipe, plain, short, start_from, texts, waves
+from hydra_plugins.divrec_plugins._plan import Job, Recipe, plain, short, start_from, waves
 from hydra_plugins.divrec_plugins._pruning import hopeless
 from hydra_plugins.divrec_plugins._space import choices, distributions, keys_of_the_base, overrides
 from hydra_plugins.divrec_plugins._study import Search, Trial, TrialStudy
@@ -58,7 +58,7 @@ class SearchSweeper(BasicSweeper):
         plain_space: Any = OmegaConf.to_container(space) if OmegaConf.is_config(space) else dict(space)
         self.space: dict[str, Any] = plain_space
         self.search = search
-        self.recipe = Recipe(texts(base), texts(point), texts(control), tuple(baselines), from_base)
+        self.recipe = Recipe.configured(base, point, control, baselines, from_base)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run the references and all trials, then build the front from what is on disk."""
