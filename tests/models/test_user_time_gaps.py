@@ -58,11 +58,16 @@ def test_it_starts_as_the_encoder_without_times(settings, batch, items):
     assert torch.equal(fresh(items, batch), without(items, batch))
 
 
-@pytest.mark.parametrize("table", ["since_previous", "between", "age"])
-def test_every_table_learns(table, batch, items):
-    user = encoder(trained=False)
+@pytest.mark.parametrize(
+    ("pooling", "tables"), [("all", {"since_previous", "between", "age"}), ("last", {"since_previous", "between"})]
+)
+def test_every_table_that_is_there_learns(pooling, tables, batch, items):
+    """Processes that average gradients fail on a weight without one."""
+    user = encoder(trained=False, pooling=pooling)
     user(items, batch).square().sum().backward()
-    assert getattr(user.time_gaps, table).grad.abs().sum() > 0
+    assert {name for name, _ in user.time_gaps.named_parameters()} == tables
+    assert all(table.grad.abs().sum() > 0 for table in user.time_gaps.parameters())
+    assert all(weight.grad is not None for weight in user.parameters())
 
 
 def test_times_change_users_and_a_shift_of_all_times_does_not(batch, items):

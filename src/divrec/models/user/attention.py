@@ -70,7 +70,7 @@ class AttentionUser(nn.Module):
         nn.init.constant_(self.norm.weight, output_gain)
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
-        self.time_gaps = TimeGaps(dim, blocks * heads) if time_gaps else None
+        self.time_gaps = TimeGaps(dim, blocks * heads, pooling == "all") if time_gaps else None
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""

@@ -29,19 +29,21 @@ def gap_buckets(seconds: Tensor) -> Tensor:
 
 
 class TimeGaps(nn.Module):
-    """What the times between events add to an attention encoder: three tables over ranges of time, all from 0.
+    """What the times between events add to an attention encoder: tables over ranges of time, all from 0.
 
     Args:
         dim: width of the event vectors D.
         heads: attention heads H of all blocks together.
+        weighs_events: whether `weights` will be asked for. A table that nothing reads would have no gradient, for which
+            processes that average theirs wait in vain.
     """
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, weighs_events: bool = True) -> None:
         super().__init__()
         # One more row: nothing earlier in the window.
         self.since_previous = nn.Parameter(torch.zeros(_RANGES + 1, dim))
         self.between = nn.Parameter(torch.zeros(_RANGES, heads))
-        self.age = nn.Parameter(torch.zeros(_RANGES))
+        self.age = nn.Parameter(torch.zeros(_RANGES)) if weighs_events else None
 
     def event_vectors(self, batch: Batch) -> Tensor:
         """A vector for the time that has passed since the moment before each event, (B, L, D)."""
@@ -60,6 +62,7 @@ class TimeGaps(nn.Module):
 
     def weights(self, batch: Batch) -> Tensor:
         """Positive weight of each event by its age at the last moment that a query sees, (Q, L); 1 at the start."""
+        assert self.age is not None
         times_QL = _times(batch)[batch.query_rows_Q]
         is_last_QL = batch.groups_BL[batch.query_rows_Q] == batch.query_groups_Q.unsqueeze(-1)
         now_Q1 = times_QL.masked_fill(~is_last_QL, 0).amax(-1, keepdim=True)
