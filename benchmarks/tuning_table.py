@@ -35,16 +35,20 @@ SIDES = {
     EQUAL_MINUTES: "frozen, equal minutes",
 }
 CONTESTS = (("gini",), ("coverage",), ("ilmd", "gini"))
+ORDER = ("frozen", "top_layers_lora", "top_layers", "lora", "adapter", "prefix", "ia3", "full")
 HEAD = """# The language model trained along
 
 Built by `python benchmarks/tuning_table.py` from the CSV files in [tuning](tuning/). Test values; intervals (95 %) are
 over resampled users, and seeds where there are several. What an epoch costs: `python benchmarks/tuning_epoch.py` and
 the [log](../log.md).
 """
-ACCURACY = """## A budget of 15 minutes a run
+ACCURACY = """
+## A budget of 15 minutes a run
 
-{data}, items as text and ID, one thread. Every run has up to 800 steps, stops after six validations without a better
-one and keeps its best weights; none needed the 15 minutes. Trained = parameters of the language model.
+{data}, items as text and ID, one thread.
+Every run has up to 800 steps, stops after six validations without a better one and keeps its best weights; none needed
+the 15 minutes, and the steps shown are those of its best weights. Trained = parameters of the language model. Intervals
+of this table are over users alone: where a setting has one seed, the spread between seeds comes on top.
 
 | tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | against frozen | Recall@10 | against frozen |
 | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
@@ -52,11 +56,12 @@ one and keeps its best weights; none needed the 15 minutes. Trained = parameters
 FRONTS = """
 ## Trained under L + beta R
 
-{data}, seeds {seeds}: base, control and three betas of `gini`, with `tuning=top_layers_lora`, beside the frozen
-language model with as many steps a point, and with as many minutes a point. |g| = norm of the gradient that reaches
-the language model's trained weights, of the task's loss and of R (before beta and its ratio), mean over the steps.
+{data}, {seeds} seeds: base, control and three betas of `gini`,
+with `tuning=top_layers_lora`, beside the frozen language model with as many steps a point, and with as many minutes a
+point. The gradient is the part that reaches the language model's trained weights when a point starts, of the task's
+loss L and of R (before beta and its ratio): its norm, in root mean square over batches, mean over seeds.
 
-| language model | setting | minutes | |g| of L | |g| of R | NDCG@10 | 1 − Gini | ILMD | coverage |
+| language model | setting | minutes | gradient of L | gradient of R | NDCG@10 | 1 − Gini | ILMD | coverage |
 | --- | --- | --: | --: | --: | --: | --: | --: | --: |
 """
 AGAINST = """
@@ -103,7 +108,7 @@ def collected(outputs: Path) -> dict[str, pd.DataFrame]:
         path.parent.name.partition("-")[0]: read_fronts(path.parent, FrontOptions(measures=MEASURES, replicates=500))[0]
         for path in sorted((outputs / "sweeps").glob("plm*-*/front.json"))
     }
-    settings = [_setting_row(front, side, setting) for side, front in fronts.items() for setting in front.settings]
+    settings = [_setting_row(front, side, setting) for side, front in fronts.items() for setting in _own(front)]
     contests = [row for side in (EQUAL_STEPS, EQUAL_MINUTES) if side in fronts for row in _contests(fronts, side)]
     return {"accuracy": accuracy, "settings": pd.DataFrame(settings), "contests": pd.DataFrame(contests)}
 
@@ -122,7 +127,6 @@ def _setting_row(front: GroupFront, side: str, setting: Setting) -> dict[str, ob
         "seeds": len(records),
         "side": side,
         "setting": setting.name,
-        "kind": records[0].kind,
         "steps": records[0].cost["steps"],
         "seconds": sum(record.cost["fit_seconds"] for record in records) / len(records),
         "task_gradient": _mean(each.get("task") for each in norms),
@@ -149,6 +153,7 @@ def _contests(fronts: dict[str, GroupFront], side: str) -> Iterable[dict[str, ob
 
 
 def _own(front: GroupFront) -> Sequence[Setting]:
+    """Control and betas, without base and re-ranked points."""
     return [setting for setting in front.settings if not setting.first.derived and setting.first.record.kind != "base"]
 
 
@@ -158,7 +163,7 @@ def page(parts: dict[str, pd.DataFrame]) -> str:
     lines = [HEAD, ACCURACY.format(data=_data(accuracy)), *_accuracy(accuracy)]
     lines += [FRONTS.format(data=_data(settings), seeds=settings["seeds"].iloc[0]), *_settings(settings)]
     lines += [AGAINST, *_against(contests)]
-    steps = settings.loc[(settings["side"] == EQUAL_MINUTES) & (settings["kind"] != "base"), "steps"].max()
+    steps = settings.loc[settings["side"] == EQUAL_MINUTES, "steps"].max()
     return "".join([*lines, COMMANDS.format(steps=steps)])
 
 
@@ -168,7 +173,8 @@ def _data(rows: pd.DataFrame) -> str:
 
 def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
     heads = rows.loc[rows["setting"] == FROZEN, "trainable"].iloc[0]
-    for setting, pair in rows.groupby("setting", sort=False):
+    for setting in ORDER:
+        pair = rows[rows["setting"] == setting]
         first = pair.iloc[0]
         cells = []
         for metric in ("ndcg@10", "recall@10"):

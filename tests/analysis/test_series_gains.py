@@ -78,11 +78,11 @@ def test_one_command_keeps_the_rows_of_a_sweep_and_rebuilds_the_page(built: Fron
     assert page("collect", "--sweeps", str(tmp_path / "none")) == first, "rows of other sweeps stay"
 
 
-def test_the_page_in_the_repository_is_that_of_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["objective", "tuning"])
+def test_the_page_in_the_repository_is_that_of_its_rows(name: str, tmp_path: Path) -> None:
     results = COMMAND.parents[1] / "docs" / "results"
-    shutil.copytree(results / "objective", tmp_path / "objective")
-    command = [sys.executable, str(COMMAND), "--results", str(tmp_path)]
+    shutil.copytree(results / name, tmp_path / name)
+    command = [sys.executable, str(COMMAND.with_name(f"{name}_table.py")), "--results", str(tmp_path)]
     subprocess.run(command, capture_output=True, check=True)
-    assert (tmp_path / "objective.md").read_text(encoding="utf-8") == (results / "objective.md").read_text(
-        encoding="utf-8"
-    )
+    page, kept = (folder / f"{name}.md" for folder in (tmp_path, results))
+    assert page.read_text(encoding="utf-8") == kept.read_text(encoding="utf-8")

@@ -8,8 +8,9 @@ from torch import nn
 
 from divrec.batch import ModelOutput, Request
 from divrec.errors import ConfigError
-from divrec.models import CrossEncoder, ItemTexts, PairScorer, TextEncoder
+from divrec.models import CrossEncoder, ItemTexts, TextEncoder
 from divrec.objectives import BinaryCrossEntropy, MeanSquaredError, Softmax, TradeoffObjective
+from models.conftest import FAMILIES, save_tiny
 
 WORDS = ["red", "green", "blue", "soft", "hard", "apple", "pear", "plum", "bread", "milk"]
 TEXTS = [f"{WORDS[i % 5]} {WORDS[5 + (i // 5) % 5]}" for i in range(60)]
@@ -30,9 +31,9 @@ class ByNumber(nn.Module):
 
 @pytest.fixture
 def build(tiny_plm, tmp_path):
-    def made(first_stage=None, **settings):
+    def made(first_stage=None, folder=tiny_plm, **settings):
         torch.manual_seed(0)
-        encoder = TextEncoder(str(tiny_plm))
+        encoder = TextEncoder(str(folder))
         recipe = CrossEncoder(**({"candidates": 6, "trained_layers": 1, "max_tokens": 24} | settings))
         return recipe(encoder, ItemTexts.encode(encoder, TEXTS, tmp_path, 8), PROFILES, first_stage)
 
@@ -56,13 +57,17 @@ def test_training_reads_each_querys_targets_and_negatives_alone(build, batch):
     assert (scores[~wanted] == -torch.inf).all()
 
 
-def test_scores_do_not_depend_on_what_else_is_read(build, batch):
-    model = build().eval()
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_do_not_depend_on_what_else_is_read(family, side, build, batch, tmp_path):
+    model = build(folder=save_tiny(tmp_path / "model", family, side=side)).eval()
     model.training = True  # labelled pairs, without dropout
-    together = model(batch).scores_QN
+    items_Q = batch.negatives_QC[:, 0]
     with torch.no_grad():
-        alone = model.scorer([PROFILES[3]], [TEXTS[int(batch.negatives_QC[3, 0])]])
-    assert torch.allclose(together[3, batch.negatives_QC[3, 0]], alone[0], atol=1e-5)
+        together = model(batch).scores_QN[torch.arange(8), items_Q]
+        alone = [model.scorer([one], [TEXTS[item]]) for one, item in zip(PROFILES, items_Q.tolist(), strict=True)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    assert together.std() > 1e-3, "pairs have scores of their own"
 
 
 def test_lists_hold_the_best_candidates_of_the_first_stage_and_then_its_order(build, batch):
@@ -177,14 +182,6 @@ def test_a_saved_state_restores_the_scores(build, batch):
         other.load_state_dict({name: each for name, each in model.state_dict().items() if "head" not in name})
 
 
-def test_long_texts_are_cut_and_empty_profiles_read(tiny_plm):
-    scorer = PairScorer(TextEncoder(str(tiny_plm)), 0, 12).eval()
-    with torch.no_grad():
-        scores = scorer(["red " * 100, "", "red"], ["milk", "bread " * 100, "milk"])
-    assert torch.isfinite(scores).all()
-    assert scorer([], []).shape == (0,)
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -220,11 +217,3 @@ def test_a_request_is_answered_with_the_labelled_pairs(leading, build, batch):
     output = model(batch, Request(candidates, leading))
     assert torch.equal(output.candidate_scores_QC, whole[:, candidates])
     assert torch.equal(output.scores_QN, whole) if leading else output.scores_QN.numel() == 0
-
-
-def test_a_pair_is_pooled_as_the_encoder_pools(tiny_plm):
-    scorers = [PairScorer(TextEncoder(str(tiny_plm), pooling=pooling), 0, 12).eval() for pooling in ("mean", "last")]
-    scorers[1].head.load_state_dict(scorers[0].head.state_dict())
-    with torch.no_grad():
-        mean, last = (scorer(["red apple"], ["milk"]) for scorer in scorers)
-    assert not torch.allclose(mean, last)

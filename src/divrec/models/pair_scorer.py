@@ -1,6 +1,6 @@
 """A score for two texts that a language model reads together.
 
-Shapes: X pairs, W tokens, D width of the language model.
+Shapes: X pairs, D width of the language model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from divrec.errors import ConfigError
-from divrec.models.encoder import TextEncoder, pool
+from divrec.models.encoder import TextEncoder, check_trainable_weights, pool
+from divrec.models.encoder.pairs import PairTokens, pair_tokens
 from divrec.models.tuning.layers import layer_stack
 
 _CHUNK = 64  # pairs that pass through the model at once
@@ -24,18 +25,20 @@ class PairScorer(nn.Module):
     What is not trained is not part of the state: a run stores its head and the trained layers.
 
     Args:
-        encoder: the language model; it is trained in place.
+        encoder: where the language model comes from, and how it computes and pools; its prompt stands before each
+            pair. It gives its model away: what it encodes afterwards, it encodes with untrained weights.
         trained_layers: last layers that are trained along; 0 = none.
-        max_tokens: of both texts together; the longer one is cut first.
+        max_tokens: of the prompt and both texts together; the longer text is cut first.
 
     Raises:
-        ConfigError: the model has fewer layers.
+        ConfigError: the model has fewer layers, or its weights cannot be trained.
     """
 
     def __init__(self, encoder: TextEncoder, trained_layers: int, max_tokens: int) -> None:
         super().__init__()
-        self.plm, self._tokenizer = encoder.load()
-        self.max_tokens, self._pooling = max_tokens, encoder.pooling
+        check_trainable_weights(encoder.runtime)
+        self.max_tokens, self._pooling, self._prompt = max_tokens, encoder.pooling, encoder.prompt
+        self.plm, self._tokenizer = encoder.hand_over()
         self.plm.requires_grad_(False)
         layers = layer_stack(self.plm)
         if trained_layers > len(layers):
@@ -55,19 +58,21 @@ class PairScorer(nn.Module):
         self.register_load_state_dict_post_hook(_not_missing)  # type: ignore[no-untyped-call]
 
     def forward(self, first: Sequence[str], second: Sequence[str]) -> Tensor:
-        """Scores (X,) of the pairs; sorted by length inside to save padding."""
-        order = sorted(range(len(first)), key=lambda place: len(first[place]) + len(second[place]))
+        """Scores (X,) of the pairs in fp32; sorted by length inside to save padding."""
+        texts = [(self._prompt + one, other) for one, other in zip(first, second, strict=True)]
+        pairs = pair_tokens(self._tokenizer, self.plm.config, texts, self.max_tokens)
+        order = sorted(range(len(pairs.ids)), key=lambda place: len(pairs.ids[place]))
         chunks = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)]
-        parts = [self._score([first[place] for place in chunk], [second[place] for place in chunk]) for chunk in chunks]
+        parts = [self._score(pairs, chunk) for chunk in chunks]
         scores_X = torch.cat(parts) if parts else self.head.weight.new_zeros(0)
         return scores_X[torch.tensor(order, dtype=torch.int64).argsort().to(scores_X.device)]
 
-    def _score(self, first: list[str], second: list[str]) -> Tensor:
-        tokens = self._tokenizer(
-            first, second, padding=True, truncation="longest_first", max_length=self.max_tokens, return_tensors="pt"
-        )
-        on_device = {name: ids.to(self.head.weight.device) for name, ids in tokens.items()}
-        return self.head(pool(self.plm, on_device, self._pooling)).squeeze(-1)
+    def _score(self, pairs: PairTokens, chunk: list[int]) -> Tensor:
+        device = self.head.weight.device
+        tokens = pairs.batch(chunk, int(self._tokenizer.pad_token_id))
+        vectors_XD = pool(self.plm, {name: ids.to(device) for name, ids in tokens.items()}, self._pooling).float()
+        with torch.autocast(device.type, enabled=False):  # half precision has too few scores for an order
+            return self.head(vectors_XD).squeeze(-1)
 
 
 def _leave_out(module: nn.Module, state: dict[str, Any], prefix: str, _: Mapping[str, Any]) -> None:

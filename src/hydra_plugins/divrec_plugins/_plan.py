@@ -112,7 +112,7 @@ def name_of(overrides: Sequence[str]) -> str:
 
 
 def texts(overrides: Mapping[str, Any] | None) -> Job:
-    """Configured overrides as text; what lies deeper, as `base.schedule.steps` on a command line puts it, gets its path."""
+    """Configured overrides as text; what lies deeper, as `base.schedule.steps` puts it, gets its path."""
     found: Job = {}
     for key, value in (overrides or {}).items():
         if isinstance(value, Mapping) and value:

@@ -96,10 +96,17 @@ class TextEncoder:
         return self._loaded
 
     def hand_over(self) -> tuple[Any, PreTrainedTokenizerBase]:
-        """`load`, for a caller who is going to train the model: this encoder forgets it and would load it anew."""
-        loaded = self.load()
+        """`load`, for a caller who is going to train the model: this encoder forgets it and would load it anew.
+
+        In training the model recomputes activations where `Runtime.gradient_checkpointing` asks for it.
+        """
+        model, tokenizer = self.load()
         self._loaded = None
-        return loaded
+        if self.runtime.gradient_checkpointing:
+            # transformers has renamed it in the course of its version 5
+            switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            switch({"use_reentrant": False})
+        return model, tokenizer
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text after the prompt, without padding."""

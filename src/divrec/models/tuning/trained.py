@@ -63,10 +63,6 @@ class TrainedTuning(ABC):
         pooling, rows = encoder.pooling, encoder.token_ids(texts)
         model, tokenizer = encoder.hand_over()
         model.requires_grad_(False)
-        if encoder.runtime.gradient_checkpointing:
-            # transformers has renamed it in the course of its version 5
-            switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-            switch({"use_reentrant": False})
         ids = Ragged.of_rows(rows, int(tokenizer.pad_token_id))
         if self.cached_below_top is None:
             reader: nn.Module = WholeModel(self._adapted(model), ids, pooling)
