@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -172,18 +173,46 @@ def test_a_failed_run_stops_no_other_and_the_exit_code_tells(plan):
     assert launcher.fronts
 
 
-def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(plan):
-    class Interrupted(Recorder):
-        def launch(self, jobs, initial_job_idx):
-            if self.waves:
-                raise KeyboardInterrupt
-            return super().launch(jobs, initial_job_idx)
+class Interrupted(Recorder):
+    """Gets a signal in the second wave."""
 
-    launcher = Interrupted()
+    number = signal.SIGINT
+
+    def launch(self, jobs, initial_job_idx):
+        if self.waves:
+            signal.raise_signal(self.number)
+        return super().launch(jobs, initial_job_idx)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(number, plan, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    launcher = Interrupted(failing="popular")
+    launcher.number = number
     with pytest.raises(SystemExit) as left:
         plan("beta=1,2", launcher=launcher)
-    assert left.value.code == 130, "as shells say of Ctrl-C"
+    assert left.value.code == 128 + number, "as shells say of Ctrl-C and of kill"
     assert len(launcher.fronts) == 1
+    assert "Finished runs are kept" in (said := capsys.readouterr().out)
+    assert "1 failed: popular; the same command tries them again" in said
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("launcher", "code"), [(Recorder(), 1), (Recorder(failing="gini-1"), 1), (Interrupted(), 130)])
+def test_a_front_that_breaks_hides_neither_failed_runs_nor_how_the_sweep_ended(
+    launcher, code, plan, monkeypatch, capsys
+):
+    def broken(folder, wandb=None):
+        raise ZeroDivisionError("of a library")
+
+    monkeypatch.setattr("divrec.run.front.build", broken)
+    with pytest.raises(SystemExit) as left:
+        plan("diversity=gini", "beta=1", launcher=launcher)
+    assert left.value.code == code
+    said = capsys.readouterr().out
+    assert "The front could not be built\nTraceback" in said
+    assert "ZeroDivisionError: of a library" in said
+    assert ("1 failed: gini-1; the same command tries them again" in said) == (launcher.failing == "gini-1")
 
 
 def test_a_sweep_grows_and_still_expects_what_it_had(plan, tmp_path):

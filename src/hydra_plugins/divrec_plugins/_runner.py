@@ -20,13 +20,13 @@ from divrec.errors import ConfigError, DivrecError, RecordError
 from divrec.run.door import UserMistake, check_dials
 from divrec.schema import RECORD_FILE, VALIDATION
 from divrec.storage import write_json
+from hydra_plugins.divrec_plugins._interruption import exit_code, sigterm_interrupts
 from hydra_plugins.divrec_plugins._plan import Job, arguments, base_of
 from hydra_plugins.divrec_plugins._pool import Listener
 from hydra_plugins.divrec_plugins._progress import Progress
 
 logger = logging.getLogger(__name__)
 
-_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 _LOCK_FILE = ".sweep.lock"
 
 
@@ -94,28 +94,22 @@ class SweepRunner:
         """Hold the sweep's folder; at the end build the front from what is on disk, whatever failed or was interrupted.
 
         Raises:
-            SystemExit: 1 if a run failed or there is no front, 130 if interrupted.
+            SystemExit: 1 if a run failed or there is no front, 130 after Ctrl-C, 143 after SIGTERM.
             UserMistake: another driver is at work in the folder, or its sweep.json is broken.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _sole_driver(self.folder):
+        with _sole_driver(self.folder), sigterm_interrupts():
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
             # loky renews a worker whose memory grew, between two jobs: as it should be, and nobody's concern.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
             try:
-                yield
-            except KeyboardInterrupt:
-                logger.error("Interrupted. Finished runs are kept: the same command goes on from here.")
-                sys.exit(_INTERRUPTED)
+                with self._concluded():
+                    yield
+            except KeyboardInterrupt as interrupt:
+                sys.exit(exit_code(interrupt))
             except DivrecError as error:
                 raise UserMistake(f"{type(error).__name__}: {error}") from error
-            finally:
-                built = self._build_front()
             if self.failed:
-                logger.error(
-                    "%d failed: %s; the same command tries them again", len(self.failed), ", ".join(self.failed)
-                )
-            if self.failed or not built:
                 sys.exit(1)
 
     def run(self, title: str, wave: Mapping[str, Job]) -> list[JobReturn | None]:
@@ -187,6 +181,30 @@ class SweepRunner:
         with self.progress:
             yield
 
+    @contextmanager
+    def _concluded(self) -> Iterator[None]:
+        """However the runs end: build the front, then say which failed.
+
+        Raises:
+            SystemExit: 1 if the runs went well and there is no front.
+        """
+        built = False
+        try:
+            try:
+                yield
+            except KeyboardInterrupt:
+                logger.error("Interrupted. Finished runs are kept: the same command goes on from here.")
+                raise
+            finally:
+                built = self._build_front()
+        finally:
+            if self.failed:
+                logger.error(
+                    "%d failed: %s; the same command tries them again", len(self.failed), ", ".join(self.failed)
+                )
+        if not built:
+            sys.exit(1)
+
     def _build_front(self) -> bool:
         from divrec.run.front import build
 
@@ -195,6 +213,9 @@ class SweepRunner:
             build(self.folder, None if tracker is None else (tracker.project, tracker.mode))
         except DivrecError as error:
             logger.error("The front could not be built: %s", error)
+            return False
+        except Exception:  # of a library; it must not take the place of how the runs ended
+            logger.exception("The front could not be built")
             return False
         return True
 
