@@ -74,7 +74,7 @@ COMMANDS = """
 ## Commands
 
 `python -m divrec.run.train +experiment=uci data.root=FOLDER tuning=TUNING optimizer.plm_learning_rate=RATE
-schedule.patience=6 seed=N logger=csv hydra.run.dir=outputs/runs/tuning/TUNING-seedN` for the first table. For the
+schedule.patience=6 seed=N logger=[csv] hydra.run.dir=outputs/runs/tuning/TUNING-seedN` for the first table. For the
 second, `python -m divrec.run.train -m +sweep=seeds +experiment=uci data.root=FOLDER hydra.sweeper.baselines=[]`, once
 with `tuning=top_layers_lora optimizer.plm_learning_rate=5e-4 'hydra.sweeper.point={{schedule: finetune_fast}}'
 hydra.sweep.dir=outputs/sweeps/plm-uci_online_retail`, once with the same point and directory plm_frozen, and once with

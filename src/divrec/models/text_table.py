@@ -27,7 +27,7 @@ class TableSettings:
 
     Attributes:
         refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
-            a number n = every n steps; `live` = no table, every vector is computed in every step: exact and slowest.
+            a number n = every n batches; `live` = no table, every vector is computed in every step: exact and slowest.
         live_texts: at most this many texts carry gradient in a step: of the live ones the first, for they come in
             order of importance; a seeded choice where all texts are asked for. None = no limit.
         chunk: texts that pass through the model at once. With several chunks activations are recomputed in the

@@ -79,7 +79,7 @@ class ChildRun:
         return Outcome(returned._return_value, returned.status != JobStatus.COMPLETED, seconds)
 
     def stop(self) -> None:
-        """Kill the process and all that it started: what is finished is on disk, what is not starts anew."""
+        """Kill the process and all that it started: what is not finished goes on from its checkpoint."""
         assert self._process.pid is not None
         kill_group(self._process.pid)
         self._process.join()
