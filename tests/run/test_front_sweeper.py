@@ -180,6 +180,8 @@ class Interrupted(Recorder):
 
     def launch(self, jobs, initial_job_idx):
         if self.waves:
+            if self.number == signal.SIGINT:
+                raise KeyboardInterrupt  # as Python does; a shell's background job may ignore the signal itself
             signal.raise_signal(self.number)
         return super().launch(jobs, initial_job_idx)
 
