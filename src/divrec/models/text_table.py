@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder import Whitening
 from divrec.models.encoder.packed import packed_linears
-from divrec.models.lockstep import is_sharded, most_of_all
+from divrec.models.lockstep import is_sharded, most_of_all, place_of_process, sum_over_processes, union_over_processes
 
 POLICIES = ("never", "epoch", "live")
 
@@ -29,7 +29,9 @@ class TableSettings:
         refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
             a number n = every n batches; `live` = no table, every vector is computed in every step: exact and slowest.
         live_texts: at most this many texts carry gradient in a step: of the live ones the first, for they come in
-            order of importance; a seeded choice where all texts are asked for. None = no limit.
+            order of importance; a seeded choice where all texts are asked for. None = no limit. Where several processes
+            share a batch, each chooses as many of its own; what any has chosen carries gradient for all, and they
+            divide the encoding among them. Only without a limit is that the choice of one process.
         chunk: texts that pass through the model at once. With several chunks activations are recomputed in the
             backward pass, so memory does not grow with the number of texts.
         seed: of the choice.
@@ -124,14 +126,13 @@ class TextTable(nn.Module):
         asked_R = everything_T if texts_R is None else texts_R
         if not torch.is_grad_enabled():
             return self.table_TW[asked_R]
-        chosen = self._choose(asked_R, live_R)
+        chosen = union_over_processes(self._choose(asked_R, live_R), len(everything_T))
         is_live_R = torch.isin(asked_R, chosen)
         vectors_RW = self._resting(asked_R, is_live_R)
-        passes = self._passes(chosen)
-        if passes == 0:
+        if len(chosen) == 0 and place_of_process() == (0, 1):
             return vectors_RW
         place_T = torch.zeros_like(everything_T).index_put((chosen,), torch.arange(len(chosen), device=chosen.device))
-        live_LW = self._encode(chosen, passes)[place_T[asked_R[is_live_R]]]
+        live_LW = self._encode_live(chosen)[place_T[asked_R[is_live_R]]]
         return vectors_RW.index_put((is_live_R.nonzero().squeeze(-1),), live_LW)
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -187,6 +188,17 @@ class TextTable(nn.Module):
         if passes > 0:
             vectors_RW[~is_live_R] = self._encode_quietly(resting, passes)[inverse]
         return vectors_RW
+
+    def _encode_live(self, chosen: Tensor) -> Tensor:
+        """Vectors (L, W) of the live texts, the same in each process, of which each encodes its part."""
+        rank, count = place_of_process()
+        if count == 1:
+            return self._encode(chosen, -(-len(chosen) // self.settings.chunk))
+        own = torch.arange(len(chosen), device=chosen.device)[rank::count]
+        # Once at least: a process without a text of its own still owes the others a gradient, of zero.
+        passes = max(-(-len(chosen) // (count * self.settings.chunk)), 1)
+        own_LW = self._encode(chosen[own], passes)
+        return sum_over_processes(own_LW.new_zeros(len(chosen), own_LW.shape[-1]).index_put((own,), own_LW))
 
     def _passes(self, texts_R: Tensor) -> int:
         """Passes of the reader for so many texts; where processes share its weights, as many as the busiest needs."""
