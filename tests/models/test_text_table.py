@@ -59,7 +59,7 @@ def counted(tower):
     calls, original = [], tower.refresh
 
     def refresh():
-        calls.append(tower._steps)
+        calls.append(tower.steps)
         original()
 
     tower.refresh = refresh
@@ -116,11 +116,19 @@ def test_of_too_many_live_texts_the_first_carry_gradient(make_tower):
 
 def test_of_all_texts_a_seeded_choice_carries_gradient_another_one_each_step(make_tower):
     first, again, other = make_tower("epoch", 3), make_tower("epoch", 3), make_tower("epoch", 3, seed=1)
-    chosen = [live_texts(first) for _ in range(3)]
+    chosen = chosen_in_steps(first)
     assert all(len(each) == 3 for each in chosen)
     assert chosen[0] != chosen[1]
-    assert chosen == [live_texts(again) for _ in range(3)]
-    assert chosen[0] != live_texts(other)
+    assert chosen == chosen_in_steps(again)
+    assert chosen[0] != chosen_in_steps(other)[0]
+
+
+def chosen_in_steps(tower):
+    chosen = []
+    for number in range(3):
+        tower.start_step(number)
+        chosen.append(live_texts(tower))
+    return chosen
 
 
 def test_when_no_asked_text_is_live_the_table_answers(make_tower):
@@ -137,6 +145,7 @@ def test_the_table_is_refreshed_by_its_policy(refresh, at, make_tower):
     for number in range(7):
         if number == 6:
             tower.start_epoch()
+        tower.start_step(number)
         loss = tower(None, live_R).square()[:, 0].sum()
         loss.backward()
         with torch.no_grad():
@@ -145,13 +154,28 @@ def test_the_table_is_refreshed_by_its_policy(refresh, at, make_tower):
     assert calls == at
 
 
+def test_accumulated_batches_are_one_step_and_what_is_asked_before_the_first_is_none(make_tower):
+    tower, live_R = make_tower(2), torch.tensor([1, 2])
+    calls = counted(tower)
+    for number in [None, None, None, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4]:  # None: a gradient is measured, no step begins
+        if number is not None:
+            tower.start_step(number)
+        tower(None, live_R).square()[:, 0].sum().backward()
+        with torch.no_grad():
+            for each in tower.plm.parameters():
+                if number is not None:
+                    each.mul_(1.01)
+    assert calls == [3, 5]
+
+
 @pytest.mark.parametrize("refresh", ["never", "epoch", "live", 100])
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
 def test_an_evaluation_reads_vectors_of_the_weights_as_they_are(refresh, optimizer, make_tower):
     tower = make_tower(refresh)
     before = tower(None, torch.tensor([1]))[5:].detach().clone()
     steps = optimizer(tower.plm.parameters(), lr=0.05)
-    for _ in range(2):
+    for number in range(2):
+        tower.start_step(number)
         (tower(None, torch.tensor([1, 2])) * WEIGHTS).sum().backward()
         steps.step()
     tower.eval()
@@ -226,12 +250,15 @@ def test_a_step_holds_the_activations_of_its_live_texts_or_of_no_more_than_a_chu
 @pytest.mark.parametrize("refresh", ["epoch", 3])
 def test_a_resumed_training_goes_on_with_the_same_table(refresh, make_tower):
     unbroken = make_tower(refresh, live_texts=5)
-    for _ in range(4):
+    for number in range(4):
+        unbroken.start_step(number)
         step(unbroken)
     resumed = make_tower(refresh, live_texts=5)
     resumed.load_state_dict(unbroken.state_dict())
     resumed.restore(unbroken.snapshot())
     for _ in range(4):
+        for tower in (unbroken, resumed):
+            tower.start_step(tower.steps)
         assert torch.allclose(unbroken(), resumed(), atol=1e-6)
         step(unbroken)
         step(resumed)

@@ -27,7 +27,8 @@ class TableSettings:
 
     Attributes:
         refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
-            a number n = every n batches; `live` = no table, every vector is computed in every step: exact and slowest.
+            a number n = every n optimizer steps; `live` = no table, every vector is computed in every step: exact and
+            slowest.
         live_texts: at most this many texts carry gradient in a step: of the live ones the first, for they come in
             order of importance; a seeded choice where all texts are asked for. None = no limit. Where several processes
             share a batch, each chooses as many of its own; what any has chosen carries gradient for all, and they
@@ -64,6 +65,9 @@ class TextTable(nn.Module):
         vectors_TW: the untrained model's whitened vectors.
         settings: how the table stays up to date.
         starts_as_frozen: whether the tuned model gives `vectors_TW` before its first step, so that they are fresh.
+
+    Attributes:
+        steps: optimizer steps that have begun, as far as `start_step` was told.
     """
 
     table_TW: Tensor
@@ -84,7 +88,7 @@ class TextTable(nn.Module):
         self.register_buffer("lengths_T", lengths_T, persistent=False)
         self.register_buffer("table_TW", vectors_TW.clone(), persistent=False)
         self._fresh_at = self._versions() if starts_as_frozen else None
-        self._steps, self._due = 0, True
+        self.steps, self._due = 0, True
 
     @property
     def plm(self) -> nn.Module:
@@ -102,9 +106,20 @@ class TextTable(nn.Module):
         """Tell the table that an epoch of training begins."""
         self._due = self._due or self.settings.refresh == "epoch"
 
+    def start_step(self, step: int) -> None:
+        """Tell the table that a batch of training begins.
+
+        Args:
+            step: optimizer steps done before; the same for all batches whose gradients are accumulated into one.
+        """
+        every = self.settings.refresh
+        if self.steps != step + 1 and isinstance(every, int):
+            self._due = self._due or step % every == 0
+        self.steps = step + 1
+
     def train(self, mode: bool = True) -> TextTable:
         """Switch between training and evaluation, which reads a table that is fresh."""
-        if self.training and not mode and self._steps > 0:
+        if self.training and not mode and self.steps > 0:
             self.forget()
         super().train(mode)
         return self
@@ -137,12 +152,12 @@ class TextTable(nn.Module):
 
     def snapshot(self) -> dict[str, Tensor]:
         """What an interrupted training has to bring back beside the weights."""
-        return {"table_TW": self.table_TW.clone(), "steps": torch.tensor(self._steps), "due": torch.tensor(self._due)}
+        return {"table_TW": self.table_TW.clone(), "steps": torch.tensor(self.steps), "due": torch.tensor(self._due)}
 
     def restore(self, snapshot: dict[str, Tensor]) -> None:
         """Go on from a snapshot; the weights must be in place."""
         self.table_TW = snapshot["table_TW"].to(self.table_TW.device)
-        self._steps, self._due, self._fresh_at = int(snapshot["steps"]), bool(snapshot["due"]), None
+        self.steps, self._due, self._fresh_at = int(snapshot["steps"]), bool(snapshot["due"]), None
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -154,10 +169,6 @@ class TextTable(nn.Module):
     def _keep_up(self) -> None:
         """Refresh the table where its policy, or an evaluation, wants it and weights have changed since."""
         stepping = self.training and torch.is_grad_enabled()
-        if stepping:
-            every = self.settings.refresh
-            self._due = self._due or (isinstance(every, int) and self._steps % every == 0)
-            self._steps += 1
         wanted = (self._due and self.settings.refresh != "live") if stepping else not self.training
         if not wanted:
             return
@@ -174,7 +185,7 @@ class TextTable(nn.Module):
         if most is None or len(asked) <= most:
             return asked
         # No generator that runs along: the step is all that a resumed training has to bring back.
-        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self._steps)
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.steps)
         return asked[torch.randperm(len(asked), generator=generator)[:most].to(asked.device)]
 
     @torch.no_grad()

@@ -90,6 +90,11 @@ class RecommenderModule(pl.LightningModule):
         for table in text_tables(self.model).values():
             table.start_epoch()
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Tell the tables which step this is, some of which are computed anew every so many."""
+        for table in text_tables(self.model).values():
+            table.start_step(self.trainer.global_step)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the gradient ratios that were measured when the training began."""
         self._goes_on = True

@@ -18,6 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from divrec.batch import Batch
 from divrec.objectives import TOTAL
 from divrec.training.module import RecommenderModule
+from divrec.training.tables import text_tables
 
 DATA, REST_OF_MODEL, REST_OF_LOSS = "data", "model: scores and the rest", "loss: masks and the rest"
 FORWARD, BACKWARD, OPTIMIZER = "model, masks and the rest", "backward", "optimizer"
@@ -145,9 +146,12 @@ class StepProfiler:
         ]
 
     def _run(self, clock: StepClock, optimizer: torch.optim.Optimizer, steps: int, forward: str = FORWARD) -> None:
+        tables = text_tables(self.module.model).values()
         for _ in range(steps):
             with clock.phase(DATA):
                 batch = next(self.batches).to(self.device)
+            for table in tables:
+                table.start_step(table.steps)
             with clock.phase(forward), self.autocast():
                 total = self.module.terms(batch)[TOTAL]
             with clock.phase(BACKWARD):
