@@ -210,6 +210,7 @@ def _positive_scores(scores_QN: Tensor, batch: Batch) -> Tensor:
 
 
 def _weighted_mean(loss_P: Tensor, batch: Batch) -> Tensor:
+    """Of a batch, over all processes; batches that one optimizer step accumulates count alike, however many labels."""
     return (loss_P * batch.target_values_P).sum() / mean_over_processes(batch.target_values_P.sum())
 
 
