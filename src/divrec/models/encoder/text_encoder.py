@@ -106,6 +106,7 @@ class TextEncoder:
             # transformers has renamed it in the course of its version 5
             switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             switch({"use_reentrant": False})
+            model.disable_input_require_grads()  # else gradients go through frozen layers, too, down to the words
         return model, tokenizer
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
