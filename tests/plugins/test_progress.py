@@ -65,6 +65,14 @@ def test_runs_of_an_earlier_start_count_as_done(progress):
     assert progress.summary() == "1 of 5 done"
 
 
+def test_a_run_that_is_refused_for_the_record_it_has_is_failed_and_not_done(progress):
+    finish(progress, "base", 10.0)
+    (progress.folder / "a").mkdir()
+    (progress.folder / "a" / "record.json").write_text("{}", encoding="utf-8")
+    progress.failed("a", CompactHydraException("RecordError: other settings"))
+    assert progress.summary() == "1 of 5 done, 1 failed, about 30 s left"
+
+
 def test_without_a_terminal_an_ended_run_is_one_line(progress, caplog):
     caplog.set_level(logging.INFO)
     with progress:

@@ -92,8 +92,9 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Expected runs with a record."""
-        return sum((self.folder / name / RECORD_FILE).is_file() for name in self._expected)
+        """Expected runs with a record, less those that failed: one that is refused has the record of other settings."""
+        names = [name for name in self._expected if name not in self.failures]
+        return sum((self.folder / name / RECORD_FILE).is_file() for name in names)
 
     def summary(self) -> str:
         """Counts, time left and the best point so far, in one line."""
