@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from divrec.errors import ConfigError
-from hydra_plugins.divrec_plugins._places import VISIBLE, find_devices, places
+from hydra_plugins.divrec_plugins._places import VISIBLE, find_devices, places, share_of_the_cores
 from hydra_plugins.divrec_plugins._pool import Outcome, Place, Silent, run_all
 
 FOUR = places(["0", "1", "2", "3"], 1, 1, -1, cores=2, threads=1)
@@ -116,6 +119,21 @@ def test_without_devices_the_cores_are_shared():
     assert len(places([], 1, 1, -1, cores=2, threads=4)) == 1
     assert len(places([], 1, 1, 3, cores=1, threads=1)) == 3
     assert all(not place.environment for place in places([], 1, 1, 3, cores=1, threads=1))
+
+
+_BLAS = "import numpy, threadpoolctl; print({each['num_threads'] for each in threadpoolctl.threadpool_info()})"
+
+
+def test_linear_algebra_of_what_is_started_keeps_to_its_share_unless_the_user_says_otherwise(monkeypatch):
+    pytest.importorskip("threadpoolctl")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    before = dict(os.environ)
+    with share_of_the_cores(1):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("1", "7")
+        said = subprocess.run([sys.executable, "-c", _BLAS], capture_output=True, text=True, check=True).stdout
+    assert said.strip() in ("{1}", "set()"), "set(): a BLAS that threadpoolctl does not know"
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from divrec.errors import ConfigError, check_number
 from hydra_plugins.divrec_plugins._pool import Place
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # OpenBLAS, which numpy and scipy bring, reads the former
 
 
 def find_devices() -> list[str]:
@@ -24,6 +26,22 @@ def find_devices() -> list[str]:
         [program, "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, check=False
     )
     return listed.stdout.split() if listed.returncode == 0 else []
+
+
+@contextmanager
+def share_of_the_cores(threads: int) -> Iterator[None]:
+    """Programs that are started inside keep their linear algebra to so many threads; what the user has set stays.
+
+    These variables are read as a library is loaded. The server that runs are forked from has loaded them all, so it has
+    to be started inside; a run's own `torch.set_num_threads` reaches torch, and not the BLAS of numpy and scipy.
+    """
+    added = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, str(threads)))
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def places(

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from divrec.errors import ConfigError
-from hydra_plugins.divrec_plugins._places import find_devices, places
+from hydra_plugins.divrec_plugins._places import find_devices, places, share_of_the_cores
 from hydra_plugins.divrec_plugins._plan import name_of
 from hydra_plugins.divrec_plugins._pool import Listener, Outcome, Place, Silent, run_all
 from hydra_plugins.divrec_plugins._worker import ChildRun, Sweeping, run_in_child
@@ -103,7 +104,8 @@ class LocalLauncher(Launcher):
         sweeping = Sweeping(self.hydra_context, self.config, self.task_function, Singleton.get_state(), self.as_command)
         payload = cloudpickle.dumps(sweeping)
         names = [name_of(overrides) or str(initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
-        with tempfile.TemporaryDirectory(prefix="divrec-sweep-") as results:
+        share = nullcontext() if self._devices() else share_of_the_cores(self.config.get("threads", 1))
+        with tempfile.TemporaryDirectory(prefix="divrec-sweep-") as results, share:
 
             def start(index: int, place: Place) -> ChildRun:
                 result = Path(results) / str(index)
