@@ -1,8 +1,10 @@
-"""Files that are whole or not there: everything divrec writes goes through here."""
+"""Files that are whole or not there, and folders with one writer: everything divrec writes goes through here."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import math
 import shutil
 import tempfile
@@ -10,6 +12,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def held(lock: Path, refusal: Exception) -> Iterator[None]:
+    """Hold a lock file while the block runs; it goes with the process that holds it, however that ends.
+
+    Processes that this one starts do not hold it. Where a disk knows no locks, a warning says so and the block runs.
+
+    Args:
+        lock: the file; it stays, empty, in a folder that has to be there.
+        refusal: what is raised if another one holds it.
+    """
+    with lock.open("a") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise refusal from error
+        except OSError as error:
+            logger.warning("%s cannot be locked (%s): see to it yourself that nobody else writes there", lock, error)
+        yield
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from divrec.analysis import read_record
 from divrec.run.evaluate import main as evaluate
+from divrec.storage import held
 from run.command import command
 from run.tiny import record_of, same_files, without_times
 
@@ -29,6 +30,7 @@ def changes(folder):
 def test_a_run_leaves_its_record_values_lists_weights_and_config(point):
     assert {path.name for path in point.iterdir()} == {
         ".hydra",
+        ".lock",
         "record.json",
         "users.parquet",
         "slates.parquet",
@@ -66,6 +68,18 @@ def test_a_finished_run_is_not_trained_again(point, tiny_shop):
     assert {path: time for path, time in changes(point).items() if ".hydra" not in path.parts} == {
         path: time for path, time in before.items() if ".hydra" not in path.parts
     }
+
+
+def test_a_folder_that_another_process_trains_into_is_refused_and_left_as_it_is(tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with held(folder / ".lock", AssertionError("free before")):
+        answer = tiny_shop.train(folder)
+        assert answer.code == 1
+        assert f"RecordError: {folder}: another process is training this run" in answer.text
+        assert "scancel" in answer.text
+        assert not [path for path in folder.iterdir() if path.name not in (".hydra", ".lock", "run.log")]
+    assert tiny_shop.train(folder).code == 0, "free again"
 
 
 def test_scores_in_chunks_lead_to_the_same_point(point, tiny_shop, tmp_path):

@@ -7,6 +7,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from divrec.schema import (
     TRAINED,
     RunRecord,
 )
+from divrec.storage import held
 from divrec.tracking import log_final, tracked
 from divrec.training import (
     AUC_OF_CANDIDATES,
@@ -52,6 +54,8 @@ from divrec.training import (
 )
 
 logger = logging.getLogger(__name__)
+
+_LOCK_FILE = ".lock"
 
 
 @dataclass
@@ -71,6 +75,11 @@ def train(config: DictConfig) -> None:
     check_hardware(config, HydraConfig.get().mode is RunMode.MULTIRUN)
     folder = Path(HydraConfig.get().runtime.output_dir)
     _settle(config, folder)
+    with _sole_writer(folder):
+        _train(config, folder)
+
+
+def _train(config: DictConfig, folder: Path) -> None:
     strategies = rerankers(config)
     data = open_data(config)
     own = identity(resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config))
@@ -139,6 +148,18 @@ def _settle(config: DictConfig, folder: Path) -> None:
     config.name = config.name or folder.name
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         config.group = config.group or folder.parent.name
+
+
+def _sole_writer(folder: Path) -> AbstractContextManager[None]:
+    """One training at a time writes into a run's folder; those that help the first process have no need to ask."""
+    if not leads():
+        return nullcontext()
+    refusal = RecordError(
+        "another process is training this run",
+        where=str(folder),
+        mend="Wait for its end, or end it (scancel JOB for what an earlier sweep has left on Slurm); then start again.",
+    )
+    return held(folder / _LOCK_FILE, refusal)
 
 
 def _kind(config: DictConfig) -> str:

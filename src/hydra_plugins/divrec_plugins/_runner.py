@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import sys
@@ -19,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from divrec.errors import ConfigError, DivrecError, RecordError
 from divrec.run.door import UserMistake, check_dials
 from divrec.schema import RECORD_FILE, VALIDATION
-from divrec.storage import write_json
+from divrec.storage import held, write_json
 from hydra_plugins.divrec_plugins._interruption import exit_code, sigterm_interrupts
 from hydra_plugins.divrec_plugins._plan import Job, arguments, base_of
 from hydra_plugins.divrec_plugins._pool import Listener
@@ -98,7 +97,9 @@ class SweepRunner:
             UserMistake: another driver is at work in the folder, or its sweep.json is broken.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _sole_driver(self.folder), sigterm_interrupts():
+        # Two drivers in one folder would train the same runs into each other.
+        second = f"another sweep is at work in {self.folder}; wait for its end, or choose another hydra.sweep.dir"
+        with held(self.folder / _LOCK_FILE, UserMistake(f"ConfigError: {second}")), sigterm_interrupts():
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
             # loky renews a worker whose memory grew, between two jobs: as it should be, and nobody's concern.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
@@ -238,15 +239,3 @@ def expected_runs(folder: Path) -> list[dict[str, Any]]:
         raise RecordError(
             f"not a sweep's description ({error})", where=str(file), mend="Delete the file and start the sweep again."
         ) from error
-
-
-@contextmanager
-def _sole_driver(folder: Path) -> Iterator[None]:
-    """Two drivers in one folder would train the same runs into each other; the lock goes with its process."""
-    with (folder / _LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another sweep is at work in {folder}; wait for its end, or choose another hydra.sweep.dir"
-            raise UserMistake(f"ConfigError: {message}") from error
-        yield
