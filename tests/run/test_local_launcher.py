@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from divrec.run.door import UserMistake
 from run.command import ROOT
+from run.planned import Recorder
 from run.tiny import SWEEP, record_of, same_files
 
 LOCAL = ("hydra/launcher=local", "hydra.launcher.n_jobs=2", "hydra.sweeper.baselines=[]")
@@ -92,11 +94,27 @@ def test_a_run_as_a_command_of_its_own_gives_the_same(tiny_shop, tiny_sweep, tmp
     assert record["config"]["init_from"] is None
 
 
-def test_several_devices_in_one_process_of_the_pool_are_refused(tiny_shop, tmp_path):
-    answer = tiny_shop.sweep(tmp_path / "sweep", *LOCAL, "trainer.devices=2", "diversity=gini", "beta=1")
+@pytest.mark.parametrize("launcher", ["local", "slurm", "joblib", "in_process"])
+@pytest.mark.parametrize("devices", ["trainer.devices=2", "trainer.devices=1,2"])
+def test_several_devices_where_runs_are_no_programs_are_refused_before_anything_starts(
+    launcher, devices, tiny_shop, tmp_path
+):
+    answer = tiny_shop.sweep(tmp_path / "sweep", f"hydra/launcher={launcher}", devices, "diversity=gini", "beta=1")
     assert answer.code == 1
     assert "hydra/launcher=processes" in answer.text
+    assert "srun python -m divrec.run.train hydra.run.dir=FOLDER" in answer.text
     assert "Traceback" not in answer.text
+    assert not (tmp_path / "sweep" / "sweep.json").exists()
+
+
+def test_runs_that_are_programs_may_have_several_devices(plan, monkeypatch):
+    monkeypatch.undo()  # a plan composes no jobs otherwise
+    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: None)
+    programs = Recorder()
+    programs.as_command = True
+    assert plan("diversity=gini", "beta=1", "trainer.devices=2", launcher=programs).names
+    with pytest.raises(UserMistake, match=r"trainer\.devices: .*one device"):
+        plan("diversity=gini", "beta=1", "trainer.devices=2", folder="other")
 
 
 def _hears_ctrl_c() -> None:

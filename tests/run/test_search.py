@@ -85,6 +85,22 @@ def test_a_search_trains_references_first_then_trials_in_batches(search, tmp_pat
     assert [point["name"] for point in expected] == [name for names in shop.names for name in names]
 
 
+@pytest.mark.parametrize(
+    ("launcher", "sizes"),
+    [
+        (("slurm", "hydra.launcher.array_parallelism=4"), [4, 2]),
+        (("joblib", "hydra.launcher.n_jobs=3"), [3, 3]),
+        (("basic",), [1] * 6),
+        (("slurm",), [6]),
+    ],
+)
+def test_without_a_batch_as_many_are_drawn_as_the_launcher_runs_at_a_time(launcher, sizes, search, capsys):
+    name, *settings = launcher
+    shop = search(f"hydra/launcher={name}", *settings, "hydra.sweeper.search.batch=null")
+    assert [len(names) for names in shop.names[2:]] == sizes
+    assert ("none learns from another" in capsys.readouterr().out) == (sizes == [6])
+
+
 def test_two_searches_of_one_seed_draw_the_same_and_another_seed_others(search):
     one, same = search(folder="one"), search(folder="same")
     other = search("hydra.sweeper.search.seed=1", folder="other")

@@ -109,6 +109,29 @@ def check_dials(config: DictConfig) -> None:
         )
 
 
+def names_one_device(devices: object) -> bool:
+    """Whether a value of `trainer.devices` means one device on every host."""
+    return str(devices) == "1" or (OmegaConf.is_list(devices) and len(devices) == 1)  # type: ignore[arg-type]
+
+
+def check_one_device(config: DictConfig) -> None:
+    """Refuse a run of a sweep that asks for several devices and is no program of its own.
+
+    Raises:
+        ConfigError: see the message.
+    """
+    if names_one_device(config.trainer.devices):
+        return
+    raise ConfigError(
+        "a run of a sweep trains on one device: for several, each device's process would start the whole sweep again",
+        where="trainer.devices",
+        got=OmegaConf.to_container(config.trainer).get("devices"),  # type: ignore[union-attr]
+        mend="Add hydra/launcher=processes, which starts every point as a program of its own on one host; on Slurm, "
+        "queue each point as a plain run: srun python -m divrec.run.train hydra.run.dir=FOLDER; or set "
+        "trainer.devices=1.",
+    )
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, without Hydra's own part.
 

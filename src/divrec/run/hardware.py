@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, check_number
+from divrec.run.door import check_one_device, names_one_device
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _ON_GPU = "16-mixed"  # half floats need the scaling of gradients, which torch has for GPUs
@@ -31,15 +32,8 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
     _check_precision(trainer)
     if _shards(trainer):
         _check_sharding(config)
-    if in_multirun and not _is_one(trainer.devices):
-        raise ConfigError(
-            "a sweep inside one process cannot train on several devices: each device's process would start the whole "
-            "sweep again",
-            where="trainer.devices",
-            got=OmegaConf.to_container(trainer).get("devices"),  # type: ignore[union-attr]
-            mend="Add hydra/launcher=processes, which starts every point as a program of its own, or set "
-            "trainer.devices=1.",
-        )
+    if in_multirun:
+        check_one_device(config)
 
 
 def _check_sharding(config: DictConfig) -> None:
@@ -119,14 +113,10 @@ def _shards(trainer: DictConfig) -> bool:
     return name == _SHARDED or any(word in name.lower() for word in ("fsdp", "modelparallel", "deepspeed"))
 
 
-def _is_one(devices: object) -> bool:
-    return str(devices) == "1" or (OmegaConf.is_list(devices) and len(devices) == 1)  # type: ignore[arg-type]
-
-
 def _is_alone(trainer: DictConfig) -> bool:
     takes_all = str(trainer.devices) in ("auto", "-1")
     return trainer.get("num_nodes", 1) == 1 and (
-        torch.cuda.device_count() == 1 if takes_all else _is_one(trainer.devices)
+        torch.cuda.device_count() == 1 if takes_all else names_one_device(trainer.devices)
     )
 
 

@@ -16,7 +16,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, DivrecError, RecordError
-from divrec.run.door import UserMistake, check_dials
+from divrec.run.door import UserMistake, check_dials, check_one_device
 from divrec.schema import RECORD_FILE, VALIDATION
 from divrec.storage import held, write_json
 from hydra_plugins.divrec_plugins._interruption import exit_code, sigterm_interrupts
@@ -30,13 +30,18 @@ _LOCK_FILE = ".sweep.lock"
 
 
 @runtime_checkable
-class PoolLauncher(Protocol):
-    """A launcher that says beforehand whether it can run, and tells how the runs go."""
-
-    listener: Listener
+class CheckedLauncher(Protocol):
+    """A launcher that says beforehand whether it can run."""
 
     def check(self) -> None:
         """Raise a `ConfigError` if it could not run."""
+
+
+@runtime_checkable
+class PoolLauncher(CheckedLauncher, Protocol):
+    """One that tells how the runs go, too."""
+
+    listener: Listener
 
 
 class SweepRunner:
@@ -70,12 +75,17 @@ class SweepRunner:
         """Compose every job before the first one trains, so that a typo costs nothing.
 
         Raises:
-            UserMistake: the first dial that makes no sense, or places that the launcher cannot have.
+            UserMistake: the first dial that makes no sense, several devices where runs are no programs of their own, or
+                places that the launcher cannot have.
         """
+        as_programs = getattr(self.launcher, "as_command", False)
         try:
             for name, job in jobs.items():
-                check_dials(self.compose(arguments(name, job)))
-            if isinstance(self.launcher, PoolLauncher):
+                composed = self.compose(arguments(name, job))
+                check_dials(composed)
+                if not as_programs:
+                    check_one_device(composed)
+            if isinstance(self.launcher, CheckedLauncher):
                 self.launcher.check()
         except DivrecError as error:
             raise UserMistake(f"{type(error).__name__}: {error}") from error

@@ -22,7 +22,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from divrec.errors import ConfigError
 from hydra_plugins.divrec_plugins._places import find_devices, places, share_of_the_cores
 from hydra_plugins.divrec_plugins._plan import name_of
 from hydra_plugins.divrec_plugins._pool import Listener, Outcome, Place, Silent, run_all
@@ -81,15 +80,8 @@ class LocalLauncher(Launcher):
         """Refuse what could not run.
 
         Raises:
-            ConfigError: more devices for a run than there are, or several in a process of the pool.
+            ConfigError: more devices for a run than there are.
         """
-        wanted = self.config.trainer.devices
-        if not self.as_command and wanted not in (1, AUTO, "1"):
-            raise ConfigError(
-                "several devices for one run need hydra/launcher=processes: ranks would repeat the whole sweep",
-                where="trainer.devices",
-                got=wanted,
-            )
         self.find_places()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -92,6 +92,11 @@ class SearchSweeper(BasicSweeper):
         batch, asked = study.pending(), 0
         budget = study.remaining  # failed trials are not drawn again in this start
         size = self._batch_size()
+        if size >= budget > self.search.startup and not study.finished():
+            logger.warning(
+                "All %d trials are drawn at once, so none learns from another: hydra.sweeper.search.batch draws fewer",
+                budget,
+            )
         while batch or asked < budget:
             new = study.ask(min(size - len(batch), budget - asked)) if len(batch) < size else []
             asked += len(new)
@@ -137,7 +142,7 @@ class SearchSweeper(BasicSweeper):
         if self.search.batch is not None:
             return self.search.batch
         find = getattr(self.launcher, "find_places", None)
-        return len(find()) if find else 1
+        return len(find()) if find else _at_a_time(self.config.hydra.launcher)
 
     def _compose(self, given: list[str]) -> DictConfig:
         assert self.config is not None
@@ -154,6 +159,15 @@ class SearchSweeper(BasicSweeper):
                 mend="Name what varies in hydra.sweeper.space, as 'hydra.sweeper.space.seed=[0,1]'.",
             )
         return dict(str(override.input_line).split("=", 1) for override in parsed)
+
+
+def _at_a_time(launcher: DictConfig) -> int:
+    """Runs at a time of a launcher that knows no places, by its config."""
+    if "array_parallelism" in launcher:  # Slurm
+        return int(launcher.array_parallelism)
+    from joblib import effective_n_jobs
+
+    return int(effective_n_jobs(launcher.get("n_jobs", 1)))  # joblib's own, where -1 = one a core
 
 
 def _tail(drawn: Job, keys: list[str]) -> list[str]:
