@@ -74,7 +74,7 @@ def check_trainable_weights(runtime: Runtime, own: bool = True) -> None:
             "weights that are trained need single precision",
             where="encoder.runtime.dtype",
             got=runtime.dtype,
-            mend="Keep encoder.runtime.dtype=float32 and set trainer.precision=bf16-mixed, or choose tuning=lora.",
+            mend="Keep encoder.runtime.dtype=float32 and set trainer.precision=bf16-mixed.",
         )
 
 
