@@ -64,9 +64,20 @@ def test_a_job_that_dies_is_one_failed_run_and_the_others_finish(launcher):
     assert well.hydra_cfg.hydra.job.num == 9
 
 
+@pytest.fixture
+def sigint(request):
+    """What SIGINT means to the driver."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "sigint", [signal.default_int_handler, signal.SIG_IGN], ids=["heard", "ignored"], indirect=True
+)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interrupted_driver_leaves_no_job_behind(error, launcher, tmp_path, monkeypatch):
+def test_an_interrupted_driver_leaves_no_job_behind(error, sigint, launcher, tmp_path, monkeypatch):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
@@ -87,6 +98,7 @@ def test_an_interrupted_driver_leaves_no_job_behind(error, launcher, tmp_path, m
     with pytest.raises(error):
         launcher(task).launch([["seed=1"]], 0)
     assert opened[0].read() == "", "the pipe ends when its only writer is gone"
+    assert signal.getsignal(signal.SIGINT) is sigint
 
 
 @pytest.mark.slow

@@ -34,5 +34,22 @@ def sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def children_hear_sigint() -> Iterator[None]:
+    """Processes that are started inside do not inherit that SIGINT is ignored, as nohup and background jobs have it.
+
+    Only the main thread may say so; in another one nothing changes.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated

@@ -16,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError
+from hydra_plugins.divrec_plugins._interruption import children_hear_sigint
 from hydra_plugins.divrec_plugins._worker import RunProcessError, tail
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class SlurmLauncher(Launcher):
             (list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", state)
             for number, overrides in zip(numbers, job_overrides, strict=True)
         ]
-        jobs: list[Job[JobReturn]] = self._executor().map_array(task, *zip(*given, strict=True))
+        with children_hear_sigint():  # by which submitit cancels a job on this machine
+            jobs: list[Job[JobReturn]] = self._executor().map_array(task, *zip(*given, strict=True))
         try:
             logger.info("queued: %s", ", ".join(job.job_id for job in jobs))
             return [_returned(job, overrides) for job, overrides in zip(jobs, job_overrides, strict=True)]
