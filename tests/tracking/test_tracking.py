@@ -181,7 +181,7 @@ def test_no_logger_leaves_nothing(tiny_shop, tmp_path):
     assert tiny_shop.train(folder, *POINT, logger="none").code == 0
     left = {path.name for path in folder.iterdir()}
     point = {"record.json", "slates.parquet", "users.parquet", "groups.parquet"}
-    assert left == {".hydra", "model", "run.log", "curve.csv", *point}
+    assert left == {".hydra", ".lock", "model", "run.log", "curve.csv", *point}
     assert not list(tmp_path.rglob("*wandb*"))
 
 
