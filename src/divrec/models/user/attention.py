@@ -1,11 +1,12 @@
 """A small transformer over the history.
 
-Shapes: B rows, L history length, Q queries, D dimension, H heads.
+Shapes: B rows, L history length, E events of all rows (padding left out), Q queries, D dimension, H heads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -74,17 +75,19 @@ class AttentionUser(nn.Module):
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
-        hidden_BLD = items_ND[batch.items_BL] * self.input_scale
+        windows = _Windows.of(batch.groups_BL)
+        hidden_ED = items_ND[windows.events_of(batch.items_BL)] * self.input_scale
         if self.event_kind is not None:
-            hidden_BLD = hidden_BLD + self.event_kind(batch.events_BL)
+            hidden_ED = hidden_ED + self.event_kind(windows.events_of(batch.events_BL))
         biases: Sequence[Tensor | None] = [None] * len(self.blocks)
         if self.time_gaps is not None:
-            hidden_BLD = hidden_BLD + self.time_gaps.event_vectors(batch)
+            hidden_ED = hidden_ED + windows.events_of(self.time_gaps.event_vectors(batch))
             biases = self.time_gaps.attention_bias(batch).chunk(len(self.blocks), dim=-1)
-        hidden_BLD = self.dropout(hidden_BLD)
+        hidden_ED = self.dropout(hidden_ED)
         for block, bias_BLLH in zip(self.blocks, biases, strict=True):
-            hidden_BLD = block(hidden_BLD, batch.groups_BL, bias_BLLH)
-        return weighted_mean(self.norm(hidden_BLD), self._weights(batch).to(hidden_BLD.dtype), batch)
+            hidden_ED = block(hidden_ED, windows, bias_BLLH)
+        hidden_BLD = windows.padded(self.norm(hidden_ED))
+        return weighted_mean(hidden_BLD, self._weights(batch).to(hidden_BLD.dtype), batch)
 
     def _weights(self, batch: Batch) -> Tensor:
         """Share (Q, L) of each event in the user vector, up to a factor."""
@@ -92,6 +95,31 @@ class AttentionUser(nn.Module):
             return batch.groups_BL[batch.query_rows_Q] == batch.query_groups_Q.unsqueeze(-1)
         visible_QL = visible_events(batch)
         return visible_QL if self.time_gaps is None else visible_QL * self.time_gaps.weights(batch)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Where the events of a batch are in its windows. Most windows are mostly padding, so all but the attention itself
+    is computed for events alone.
+    """
+
+    rows_E: Tensor
+    places_E: Tensor
+    groups_BL: Tensor
+
+    @classmethod
+    def of(cls, groups_BL: Tensor) -> _Windows:
+        rows_E, places_E = (groups_BL >= 0).nonzero(as_tuple=True)
+        return cls(rows_E, places_E, groups_BL)
+
+    def events_of(self, values_BLZ: Tensor) -> Tensor:
+        """What the events have of values of all places, (E, ...)."""
+        return values_BLZ[self.rows_E, self.places_E]
+
+    def padded(self, values_EZ: Tensor) -> Tensor:
+        """The events' values in their windows, (B, L, Z); 0 where there is padding."""
+        values_BLZ = values_EZ.new_zeros(*self.groups_BL.shape, values_EZ.shape[-1])
+        return values_BLZ.index_put((self.rows_E, self.places_E), values_EZ)
 
 
 class _Block(nn.Module):
@@ -104,17 +132,16 @@ class _Block(nn.Module):
         self.feedforward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden_BLD: Tensor, groups_BL: Tensor, time_BLLH: Tensor | None) -> Tensor:
-        bias_BHLL = self._bias(groups_BL, time_BLLH)
-        hidden_BLD = hidden_BLD + self.dropout(self._attend(self.attention_norm(hidden_BLD), bias_BHLL))
-        return hidden_BLD + self.dropout(self.feedforward(self.feedforward_norm(hidden_BLD)))
+    def forward(self, hidden_ED: Tensor, windows: _Windows, time_BLLH: Tensor | None) -> Tensor:
+        bias_BHLL = self._bias(windows.groups_BL, time_BLLH)
+        hidden_ED = hidden_ED + self.dropout(self._attend(self.attention_norm(hidden_ED), windows, bias_BHLL))
+        return hidden_ED + self.dropout(self.feedforward(self.feedforward_norm(hidden_ED)))
 
-    def _attend(self, hidden_BLD: Tensor, bias_BHLL: Tensor) -> Tensor:
-        rows, length, dim = hidden_BLD.shape
-        parts = self.query_key_value(hidden_BLD).view(rows, length, 3, self.heads, dim // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
+    def _attend(self, hidden_ED: Tensor, windows: _Windows, bias_BHLL: Tensor) -> Tensor:
+        parts_BLZ = windows.padded(self.query_key_value(hidden_ED))
+        query, key, value = parts_BLZ.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHLL)
-        return self.output(attended.transpose(1, 2).reshape(rows, length, dim))
+        return self.output(windows.events_of(attended.transpose(1, 2)).flatten(1))
 
     def _bias(self, groups_BL: Tensor, time_BLLH: Tensor | None) -> Tensor:
         """Additive mask (B, H, L, L): the bias of distance and time, -inf for later moments and padding."""
