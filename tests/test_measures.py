@@ -269,3 +269,42 @@ def test_gradients_are_finite_and_not_zero(name: str) -> None:
     assert p.grad is not None
     assert p.grad.isfinite().all()
     assert p.grad.abs().max() > 0
+
+
+# --- entropy of soft lists ------------------------------------------------------------------------------------------
+
+
+def _soft_list(seed: int, listed: int = 8, categories: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two categories an item, of which the second may be a filler of weight 0."""
+    generator = torch.Generator().manual_seed(seed)
+    categories_BMJ = torch.stack(
+        [torch.randperm(categories, generator=generator)[:2] for _ in range(listed)]
+    ).unsqueeze(0)
+    first = torch.randint(1, 3, (1, listed), generator=generator).double() / 2
+    return categories_BMJ, torch.stack([first, 1 - first], dim=-1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_entropy_of_places_is_that_of_the_shares_of_a_delivered_list(seed: int) -> None:
+    categories_BMJ, belongs_BMJ = _soft_list(seed)
+    delivered = (torch.arange(8) < 5).double().unsqueeze(0)
+    share = m.category_share(delivered, categories_BMJ, belongs_BMJ, 4)
+    assert torch.allclose(m.entropy_of_places(delivered, categories_BMJ, belongs_BMJ, 4), m.entropy(share))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_entropy_of_places_does_not_rise_where_items_that_all_differ_soften(seed: int) -> None:
+    soft = torch.rand(1, 9, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 1e-6
+    soft = soft * min(4 / float(soft.sum()), 1 / float(soft.max()))
+    places, whole = torch.arange(9).view(1, 9, 1), torch.ones(1, 9, 1, dtype=torch.float64)
+    expected = torch.log(soft.sum().clamp(min=1)) * soft.sum() / soft.sum().clamp(min=1)
+    assert torch.allclose(m.entropy_of_places(soft, places, whole, 9), expected)
+
+
+def test_entropy_of_an_empty_soft_list_is_zero() -> None:
+    nothing = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    value = m.entropy_of_places(nothing, torch.zeros(1, 3, 1, dtype=torch.long), torch.ones(1, 3, 1), 2)
+    (gradient,) = torch.autograd.grad(value.sum(), nothing)
+    assert value.item() == 0
+    assert bool(torch.isfinite(gradient).all())

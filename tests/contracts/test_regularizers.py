@@ -23,6 +23,8 @@ EXPOSURE = {"gini", "coverage"}
 # The items above are constants: the gradient is a part of the derivative, by design.
 PREFIX = {name for name in NAMES if name.endswith("_prefix")}
 
+BY_LIST = {"simpson", "entropy", "intra_list_similarity", "max_similarity", "nearest_similarity", "dpp"}
+
 
 @pytest.fixture(params=NAMES)
 def name(request):
@@ -45,10 +47,9 @@ def build(nodes):
 
 
 def test_all_levels_are_there():
-    by_list = {"simpson", "entropy", "intra_list_similarity", "max_similarity", "nearest_similarity", "dpp"}
     by_history = {"gini_overlap", "beta_divergence", "calibration"}
-    assert set(NAMES) >= by_list | PREFIX | by_history | EXPOSURE | {"popularity"}
-    assert len(PREFIX) == 3
+    assert set(NAMES) >= BY_LIST | PREFIX | by_history | EXPOSURE | {"popularity"}
+    assert {"simpson_prefix", "intra_list_similarity_prefix", "nearest_similarity_prefix"} <= PREFIX
 
 
 def hard(items_BK):
@@ -76,7 +77,7 @@ def test_it_acts_on_an_ordinary_batch(name, build, tidy, make_batch):
 
 
 @pytest.mark.parametrize(
-    "awkward", ["one user", "identical vectors", "one category", "empty history", "equal scores", "absent"]
+    "awkward", ["one user", "identical vectors", "one category", "empty history", "equal scores", "absent category"]
 )
 def test_awkward_input_gives_finite_values_and_gradients(name, awkward, build, tidy, make_batch):
     catalogue, batch, scores_BN = tidy, make_batch(), torch.randn(USERS, ITEMS)
@@ -164,14 +165,36 @@ def test_softening_never_lowers_the_penalty_of_items_that_are_alike(name, build,
         counts_N=tidy.counts_N[copies],
     )
     regularizer = build(name, catalogue)
+    hardest, softer = hard_and_soft(regularizer, make_batch)
+    assert min(softer) >= hardest - 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(BY_LIST | PREFIX))
+def test_softening_never_lowers_the_penalty_of_items_that_all_differ(name, build, tidy, make_batch):
+    """Twelve items, each of its own category, with a text at right angles to all others: no list is more diverse."""
+    catalogue = dataclasses.replace(
+        tidy,
+        vectors_ND=torch.eye(ITEMS),
+        categories_NJ=torch.arange(ITEMS).unsqueeze(-1),
+        category_weights_NJ=torch.ones(ITEMS, 1),
+        category_count=ITEMS,
+    )
+    hardest, softer = hard_and_soft(build(name, catalogue), make_batch)
+    assert min(softer) >= hardest - 1e-5
+
+
+def hard_and_soft(regularizer, make_batch):
+    """The penalty of the first K of twelve items, and penalties of all twelve with memberships that sum to K."""
     batch, items_BM = with_history(make_batch(rows=1), torch.tensor([[40, 41]])), torch.arange(12).unsqueeze(0)
-    hard_M = (torch.arange(12) < K).float()
-    hardest = regularizer(SoftSlate(items_BM, hard_M.unsqueeze(0), items_BM >= 0, K), batch)
+
+    def penalty(weights_BM):
+        return regularizer(SoftSlate(items_BM, weights_BM, items_BM >= 0, K), batch).item()
+
+    softer = []
     for seed in range(20):
         soft_BM = torch.rand(1, 12, generator=torch.Generator().manual_seed(seed)).sort(descending=True).values
-        soft_BM = soft_BM * K / soft_BM.sum()
-        softer = regularizer(SoftSlate(items_BM, soft_BM, items_BM >= 0, K), batch)
-        assert softer >= hardest - 1e-5
+        softer.append(penalty(soft_BM * K / soft_BM.sum()))
+    return penalty((torch.arange(12) < K).float().unsqueeze(0)), softer
 
 
 @pytest.mark.parametrize("name", sorted(EXPOSURE))

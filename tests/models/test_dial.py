@@ -16,6 +16,8 @@ from divrec.models import (
     Dial,
     Frozen,
     ItemTexts,
+    Lora,
+    TableSettings,
     TextEncoder,
     TwoTower,
     changed_weights,
@@ -186,3 +188,29 @@ def test_a_turn_leaves_every_modules_mode_as_it_was(recommender):
     Dial(recommender, base, {}).set()
     assert recommender.training
     assert not recommender.item_tower.training
+
+
+@pytest.mark.parametrize("refresh", ["epoch", "live"])
+def test_a_dial_of_low_rank_adapters_holds_nothing_but_them(refresh, tiny_plm, tmp_path, make_batch):
+    encoder = TextEncoder(str(tiny_plm))
+    words = ("red", "green", "soft", "apple", "pear", "milk")
+    texts = ItemTexts.encode(encoder, [f"{words[p % 6]} {words[p // 6 % 6]}" for p in range(60)], tmp_path, 4)
+    recipe = TwoTower(partial(AttentionUser, dropout=0.0, output_gain=1.0), dim=8, hidden=8)
+    tuning = Lora(table=TableSettings(refresh=refresh))
+    model = recipe(encoder, tuning, texts, 1, torch.arange(60)).eval()
+    base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    sibling = {name: base[name] + 0.3 * torch.randn_like(base[name]) if "lora" in name else base[name] for name in base}
+    changed = changed_weights(base, sibling)
+    assert changed
+    assert all("lora" in name for name in changed)
+    save_dial(tmp_path / "dial", base, {"on": changed}, {})
+    turned, scores = load_dial(tmp_path / "dial", model), {}
+    with torch.no_grad():
+        for amount in (1, 0.5, 0):
+            turned.set(amount)
+            scores[amount] = model(make_batch()).scores_QN
+        model.load_state_dict(sibling)
+        model.train().eval()
+        assert torch.equal(model(make_batch()).scores_QN, scores[1])
+    assert not torch.allclose(scores[0.5], scores[0])
+    assert not torch.allclose(scores[0.5], scores[1])

@@ -154,3 +154,13 @@ def test_midpoint_sums_to_k_too():
 def test_impossible_settings_are_refused(build, key):
     with pytest.raises(ConfigError, match=key):
         build()
+
+
+@pytest.mark.parametrize("relax", [SoftTopK(3, top=10), Midpoint(3, top=10)])
+@pytest.mark.parametrize("rankable", [1, 2, 3])
+def test_with_no_more_candidates_than_places_all_are_in(relax, rankable):
+    masked = torch.tensor([[5.0, 4.0, -3.0] + 9 * [-torch.inf]]).double()
+    masked[:, rankable:] = -torch.inf
+    weights_M = relax(masked).weights_BM[0]
+    assert torch.allclose(weights_M[:rankable], torch.ones(rankable).double(), atol=1e-6)
+    assert weights_M[rankable:].abs().max() == 0

@@ -52,7 +52,7 @@ from divrec.measures.pairs import (
     nearest_similarity,
     prefix_similarity,
 )
-from divrec.measures.shares import category_share
+from divrec.measures.shares import category_share, entropy_of_places
 
 __all__ = [
     "HEAD",
@@ -75,6 +75,7 @@ __all__ = [
     "distinct_categories",
     "effective_coverage",
     "entropy",
+    "entropy_of_places",
     "expected_intra_list_distance",
     "gini_index",
     "gini_price",

@@ -68,11 +68,13 @@ class Midpoint(nn.Module):
     def forward(self, scores_BN: Tensor) -> SoftSlate:
         """Membership of the best `top` items of each row."""
         found = _candidates(scores_BN, self.top)
-        last = min(self.k, found.shifted_BM.shape[1] - 1)
-        threshold_B1 = (found.shifted_BM[:, last - 1 : last] + found.shifted_BM[:, last : last + 1]) / 2
+        next_B1 = found.shifted_BM[:, min(self.k, found.shifted_BM.shape[1] - 1)].unsqueeze(-1)
+        threshold_B1 = (found.shifted_BM[:, min(self.k, found.shifted_BM.shape[1]) - 1].unsqueeze(-1) + next_B1) / 2
         logits_BM = (found.shifted_BM - threshold_B1) / (self.width * found.spread_B1)
         weights_BM = torch.sigmoid(logits_BM).masked_fill(~found.valid_BM, 0)
         weights_BM = self.k * weights_BM / weights_BM.sum(-1, keepdim=True)
+        everything_B1 = found.valid_BM.sum(-1, keepdim=True) <= self.k  # no more candidates than places: all are in
+        weights_BM = torch.where(everything_B1, found.valid_BM.to(weights_BM.dtype), weights_BM)
         return SoftSlate(found.items_BM, weights_BM, found.valid_BM, self.k)
 
 

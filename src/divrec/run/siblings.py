@@ -104,8 +104,8 @@ class Siblings:
         tail = base.name.removeprefix(base.kind) if base.kind in (BASE, CONTROL) else ""
         tail = "" if tail == base.name else tail
         (_, first), *others = self.turned(amounts)
-        more = [f"+{run.record.name.removesuffix(tail)}-a{amount:g}" for run, amount in others]
-        return "".join([f"interpolated-{base.name.removesuffix(tail)}-a{first:g}", *more])
+        more = [f"+{run.record.name.removesuffix(tail)}-a{amount:.12g}" for run, amount in others]
+        return "".join([f"interpolated-{base.name.removesuffix(tail)}-a{first:.12g}", *more])
 
     def weights(self, amounts: Amounts) -> dict[str, float]:
         """Weight of each run in the point, by name; runs without any are left out."""

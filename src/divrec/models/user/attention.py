@@ -99,8 +99,9 @@ class AttentionUser(nn.Module):
 
 @dataclass(frozen=True)
 class _Windows:
-    """Where the events of a batch are in its windows. Most windows are mostly padding, so all but the attention itself
-    is computed for events alone.
+    """Where the events of a batch are in its windows.
+
+    Most windows are mostly padding, so all but the attention itself is computed for events alone.
     """
 
     rows_E: Tensor

@@ -1,6 +1,6 @@
 """Concentration of a slate over categories (list level).
 
-Shapes: B rows, M candidates, C categories.
+Shapes: B rows, M candidates, J categories an item, C categories.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from torch import Tensor
 
 from divrec.batch import Batch, Catalogue, SoftSlate
-from divrec.measures import category_similarity, entropy, prefix_similarity
+from divrec.measures import category_similarity, entropy_of_places, prefix_similarity
 from divrec.objectives.diversity.regularizer import Regularizer, mean_of_rows, rows_with_pairs
 
 
@@ -44,13 +44,18 @@ class Simpson(Regularizer):
 
 
 class Entropy(Regularizer):
-    """Evenness of the slate over categories that is missing: 1 - H(q) / log min(k, C) (list level).
+    """Evenness of the slate over categories that is missing: 1 - H / log min(k, C) (list level).
 
     0 = as even as k places and C categories allow, 1 = all in one category (with a single category: always). This loss
-    falls while the metric `entropy@k` rises.
+    falls while the metric `entropy@k` rises. H is that of `entropy_of_places`, which is H(q) for a delivered list and
+    does not rise where m merely softens.
     """
 
     def forward(self, slate: SoftSlate, batch: Batch) -> Tensor:
         """Mean over the rows."""
         most = math.log(max(min(slate.k, self.category_count), 2))
-        return (1 - entropy(self.slate_share(slate)) / most).mean()
+        items_BM = slate.items_BM
+        entropy_B = entropy_of_places(
+            slate.weights_BM, self.categories_NJ[items_BM], self.category_weights_NJ[items_BM], self.category_count
+        )
+        return (1 - entropy_B / most).mean()
