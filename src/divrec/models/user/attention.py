@@ -140,7 +140,8 @@ class _Block(nn.Module):
 
     def _attend(self, hidden_ED: Tensor, windows: _Windows, bias_BHLL: Tensor) -> Tensor:
         parts_BLZ = windows.padded(self.query_key_value(hidden_ED))
-        query, key, value = parts_BLZ.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
+        parts = parts_BLZ.view(*parts_BLZ.shape[:2], 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHLL)
         return self.output(windows.events_of(attended.transpose(1, 2)).flatten(1))
 
