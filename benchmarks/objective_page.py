@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 BETA = 0.3
+SHARE = "share"  # of the mean gain of all trainings
 HEADS = {
     "1-gini@10": "1 − Gini",
     "coverage@10": "coverage",
@@ -64,6 +65,7 @@ def _sections(parts: dict[str, pd.DataFrame]) -> Iterable[str]:
     gains, contests, beta, settings = (parts[name] for name in ("gains", "contests", "beta", "settings"))
     for sweep in _named(gains, "objective"):
         yield from _every(gains[gains["sweep"] == sweep], sweep)
+        yield from _without_r(settings, sweep)
     if len(contests):
         yield from _contests(contests)
     for sweep in _named(settings, "joint_sampled"):
@@ -71,7 +73,7 @@ def _sections(parts: dict[str, pd.DataFrame]) -> Iterable[str]:
     if _named(gains, "nine"):
         yield from _interpolation(gains)
     if _named(gains, "scratch"):
-        yield from _scratch(gains)
+        yield from _scratch(gains, settings)
     if len(beta):
         yield from _one_meaning(beta)
 
@@ -87,8 +89,27 @@ def _every(rows: pd.DataFrame, sweep: str) -> Iterable[str]:
     yield f"Control: NDCG@10 {own['ndcg@10']:.4f}, {', '.join(values)}"
     yield "\nMean gain over the control, with its interval; the best of a column is bold.\n"
     yield from _gain_table(rows, _mean_cell)
-    yield "\nGain at 98 / 95 / 90 % of the control's NDCG@10; where a series ends above that, its last gain.\n"
+    yield "\nGain at 98 / 95 / 90 % of the control's NDCG@10; where a series ends above that, its last gain. Bold = its"
+    yield "interval is off zero; – = validation puts no setting of the series on its front in this measure.\n"
     yield from _gain_table(rows, _matched_cell)
+
+
+def _without_r(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
+    """Baselines of the same sweep, and its control under sampled negatives: what a sceptic would try instead."""
+    data, measures = sweep.partition("-")[2], _measures(settings.columns)
+    own = settings[(settings["sweep"] == sweep) & settings["kind"].isin(["control", "baseline"])]
+    own = own[~own["setting"].str.contains("/")].sort_values("ndcg@10", ascending=False)
+    yield "\nThe control beside what reads the same data without R:\n"
+    yield from _head("model | NDCG@10", measures)
+    for _, row in own.iterrows():
+        yield _setting_line(row["setting"], row, measures)
+    sampled = settings[(settings["sweep"] == f"joint_sampled-{data}") & (settings["setting"] == "control")]
+    for _, row in sampled.iterrows():
+        yield _setting_line(f"control, sampled negatives, {row['seeds']} seeds", row, measures)
+
+
+def _setting_line(title: str, row: pd.Series, measures: Sequence[str]) -> str:
+    return f"| {title} | {' | '.join(f'{row[measure]:.4f}' for measure in ('ndcg@10', *measures))} |"
 
 
 def _measures(names: Iterable[str]) -> list[str]:
@@ -106,8 +127,13 @@ def _gain_table(rows: pd.DataFrame, cell: Cell) -> Iterable[str]:
     measures = _measures(rows["measure"])
     yield from _head("series", measures)
     best = rows[rows["quantity"] == "mean"].groupby("measure")["value"].max()
-    for kind, title in (("trained", "Trained with R"), ("re-ranked", "Re-ranked"), ("interpolated", "Interpolated")):
-        own = rows[rows["kind"] == kind]
+    behind = rows["kind"].eq("re-ranked") & ~rows["series"].str.endswith(" on control")
+    for title, own in (
+        ("Trained with R", rows[rows["kind"] == "trained"]),
+        ("A re-ranker on the control", rows[rows["kind"].eq("re-ranked") & ~behind]),
+        ("A re-ranker behind R", rows[behind]),
+        ("Interpolated", rows[rows["kind"] == "interpolated"]),
+    ):
         if own.empty:
             continue
         yield f"| *{title}* |{' |' * len(measures)}"
@@ -119,6 +145,8 @@ def _gain_table(rows: pd.DataFrame, cell: Cell) -> Iterable[str]:
 
 def _mean_cell(each: pd.DataFrame, measure: str, best: float) -> str:
     row = each.loc[(measure, "mean")]
+    if _is_absent(each, measure):
+        return "–"
     text = _gain(row)
     return f"**{text}**" if row["value"] == best else text
 
@@ -128,15 +156,28 @@ def _gain(row: pd.Series) -> str:
 
 
 def _matched_cell(each: pd.DataFrame, measure: str, best: float) -> str:
-    return " / ".join(f"{each.loc[(measure, name), 'value']:+.3f}" for name in ("at_98", "at_95", "at_90"))
+    if _is_absent(each, measure):
+        return "–"
+    return " / ".join(_marked(each.loc[(measure, name)]) for name in ("at_98", "at_95", "at_90"))
+
+
+def _is_absent(each: pd.DataFrame, measure: str) -> bool:
+    """Whether validation has put no setting of the series on its front: no gain was measured, not a gain of zero."""
+    rows = each.loc[measure]
+    return bool((rows[["value", "low", "high"]] == 0).all(axis=None))
+
+
+def _marked(row: pd.Series) -> str:
+    text = f"{row['value']:+.3f}"
+    return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
 
 
 def _contests(rows: pd.DataFrame) -> Iterable[str]:
     yield "\n## R in training and a re-ranker behind it, against re-rankers alone\n"
     yield "Hypervolume beyond 90 % of the control's NDCG@10 and the control's diversity, all divided by the control's."
     yield "Ours: a regularizer at every beta; with re-rankers: MMR, DPP and the exposure re-ranker behind each (behind"
-    yield "beta = 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at three prices. A finer grid"
-    yield "makes a larger front: the number of points is in brackets. 0 = nothing of theirs is in the volume.\n"
+    yield "beta = 0 MMR alone). Theirs: MMR, DPP, the exposure re-ranker, and MMR with it at several prices. A finer"
+    yield "grid makes a larger front: the number of points is in brackets. `exposure_mmr` is MMR with it alone.\n"
     yield "| data | ours | theirs | measures | ours | theirs | difference |"
     yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
     for (_, ours, theirs, measures), each in rows.groupby(["sweep", "ours", "theirs", "measures"], sort=False):
@@ -144,7 +185,7 @@ def _contests(rows: pd.DataFrame) -> Iterable[str]:
         difference = by.loc["difference"]
         text = _gain(difference)
         other = by.loc["theirs", "value"]
-        told = other > 0 and (difference["low"] > 0 or difference["high"] < 0)
+        told = difference["low"] > 0 or difference["high"] < 0
         text = f"**{text}**" if told else text
         name = f"{each['dataset'].iloc[0]}, {each['seeds'].iloc[0]} seeds"
         sides = f"{ours} ({each['our_settings'].iloc[0]}) | {theirs} ({each['their_settings'].iloc[0]})"
@@ -156,27 +197,31 @@ def _negatives(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
     yield f"\n## The control under sampled negatives: {_titled(settings[settings['sweep'] == sweep])}\n"
     measures = _measures(settings.columns)
     yield from _head("training | NDCG@10", measures)
-    for name, title in ((f"joint-{data}", "all items"), (sweep, "256 sampled negatives")):
+    for name, title in ((f"joint-{data}", "all items"), (sweep, "sampled negatives")):
         own = settings[(settings["sweep"] == name) & settings["setting"].isin(["control", f"gini-{BETA}"])]
         for _, row in own.iterrows():
-            values = " | ".join(f"{row[measure]:.4f}" for measure in ("ndcg@10", *measures))
-            yield f"| {title}, {row['setting']} | {values} |"
+            yield _setting_line(f"{title}, {row['setting']}", row, measures)
 
 
 def _interpolation(gains: pd.DataFrame) -> Iterable[str]:
     yield "\n## Points between two trainings against nine trainings\n"
-    yield "Nine: the control and eight betas. Points between: without the training that they lead to.\n"
+    yield "Nine: the control and eight betas. Points between: without the training that they lead to. The rule for where"
+    yield "a line ends: the smallest beta below 90 % of the control's NDCG@10 on validation, so that it spans the band.\n"
     yield "| data | series | settings | mean gain in 1 − Gini | share of nine trainings |"
     yield "| --- | --- | ---: | ---: | ---: |"
     for sweep in _named(gains, "nine"):
         rows = gains[(gains["sweep"] == sweep) & (gains["measure"] == "1-gini@10") & (gains["quantity"] == "mean")]
-        whole = rows.loc[rows["series"] == "gini", "value"].iloc[0]
+        shares = gains[(gains["sweep"] == sweep) & (gains["quantity"] == SHARE)].set_index("series")
         for _, row in rows.iterrows():
-            share = row["value"] / whole
-            yield f"| {_titled(rows)} | {row['series']} | {row['settings']} | {_gain(row)} | {share:.0%} |"
+            share = _percent(shares.loc[row["series"]]) if row["series"] in shares.index else "–"
+            yield f"| {_titled(rows)} | {row['series']} | {row['settings']} | {_gain(row)} | {share} |"
 
 
-def _scratch(gains: pd.DataFrame) -> Iterable[str]:
+def _percent(row: pd.Series) -> str:
+    return f"{row['value']:.0%} ({row['low']:.0%} to {row['high']:.0%})"
+
+
+def _scratch(gains: pd.DataFrame, settings: pd.DataFrame) -> Iterable[str]:
     yield "\n## From scratch and from a base\n"
     yield "Mean gain over the own control, of the same steps.\n"
     measures = _measures(gains["measure"])
@@ -189,6 +234,12 @@ def _scratch(gains: pd.DataFrame) -> Iterable[str]:
             each = means[means["series"] == series].set_index("measure")
             cells = [_gain(each.loc[measure]) for measure in measures]
             yield f"| {sweep} | {control:.4f} | {series} | {' | '.join(cells)} |"
+    yield "\nThe points of both:\n"
+    yield from _head("sweep | setting | NDCG@10", _measures(settings.columns))
+    for sweep in (*_named(gains, "scratch"), *_named(gains, "nine")):
+        own = settings[(settings["sweep"] == sweep) & settings["setting"].str.fullmatch(r"control|gini-[0-9.]+")]
+        for _, row in own.iterrows():
+            yield _setting_line(f"{sweep} | {row['setting']}", row, _measures(settings.columns))
 
 
 def _one_meaning(beta: pd.DataFrame) -> Iterable[str]:

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from objective_page import BETA, HEADS, page
+from objective_page import BETA, HEADS, SHARE, page
 
 from divrec.analysis import FrontOptions
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.series_gains import contest, gain_rows
-from divrec.analysis.statistics import Interval
+from divrec.analysis.statistics import Interval, percentile_interval
 from divrec.analysis.summary import read_fronts
 from divrec.analysis.tradeoff import regularizer_of
 from divrec.schema import TEST, TRAINED
@@ -33,7 +33,7 @@ PARTS = ("gains", "contests", "beta", "settings")
 MEASURES = ("gini", "ilmd", "coverage", "effective_coverage", "simpson", "ilad", "alpha_ndcg")
 KINDS = ("objective", "joint", "joint_sampled", "nine", "scratch", "task", "batch")
 CONTESTS = (("gini",), ("coverage",), ("ilmd",), ("ilmd", "gini"), ("ilmd", "coverage"))
-RERANKERS = "re-rankers"
+RERANKERS, PAIR = "re-rankers", "exposure_mmr"
 GAINS = ("objective", "nine", "scratch")
 QUANTITIES = ("control", "mean", "at_98", "at_95", "at_90")
 POST_HOC = ("mmr", "dpp", "exposure", "exposure_mmr")
@@ -69,6 +69,8 @@ def collect(root: Path, kinds: Sequence[str], replicates: int) -> dict[str, pd.D
         for front in groups:
             if kind in GAINS:
                 found["gains"].append(_shown(gain_rows(front)).assign(sweep=sweep))
+            if kind == "nine":
+                found["gains"].append(_share_rows(front).assign(sweep=sweep))
             found["beta"].append(_beta_rows(front).assign(sweep=sweep))
             found["settings"].append(_setting_rows(front).assign(sweep=sweep))
         if kind == "joint":
@@ -81,11 +83,27 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["quantity"].isin(QUANTITIES) & rows["measure"].isin(("ndcg@10", *HEADS))]
 
 
+def _share_rows(front: GroupFront) -> pd.DataFrame:
+    """Mean gain in even exposure of points between two trainings as a share of that of all trainings, paired."""
+    key = front.axes[0].key
+    trained = next(series for series in front.series if series.trained)
+    whole, drawn_R = trained.gains[key].band[TEST].mean, trained.gains[key].means_R
+    rows = []
+    for series in front.series:
+        gain = series.gains[key]
+        if not series.interpolated or drawn_R is None or gain.means_R is None:
+            continue
+        share = percentile_interval(gain.band[TEST].mean / whole, gain.means_R / drawn_R)
+        facts = {"series": series.name, "kind": "interpolated", "settings": len(series.settings)}
+        rows.append(facts | {"group": front.name, "measure": key, "quantity": SHARE, **_numbers(share)})
+    return pd.DataFrame(rows).assign(**_data(front))
+
+
 def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> pd.DataFrame:
     """R in training, and with re-rankers behind it, against re-rankers alone, in two and three measures."""
     trained = [s for s in front.settings if s.first.record.kind == TRAINED]
     bare_mmr = _post_hoc(front, ("mmr",))  # beta = 0 is an end of the family: MMR alone
-    rivals = {RERANKERS: _post_hoc(front, POST_HOC)}
+    rivals = {RERANKERS: _post_hoc(front, POST_HOC), PAIR: _post_hoc(front, (PAIR,))}
     if sampled is not None:
         rivals[f"{RERANKERS} on sampled negatives"] = [*_post_hoc(sampled[0], POST_HOC), sampled[0].control]
     sides: dict[str, list[Setting]] = {}
@@ -100,6 +118,8 @@ def _contest_rows(front: GroupFront, sampled: tuple[GroupFront, ...] | None) -> 
             continue
         measures = tuple(axis[name] for name in names)
         found = contest(ours, theirs, front.control, (front.accuracy, *measures))
+        if found["theirs"].estimate == 0:
+            continue  # nothing of theirs keeps nine tenths of the accuracy: no contest
         key = {"ours": side, "theirs": rival, "measures": " + ".join(each.key for each in measures)}
         sizes = {"our_settings": len(ours), "their_settings": len(theirs)}
         rows += [key | sizes | {"quantity": quantity, **_numbers(interval)} for quantity, interval in found.items()]
@@ -144,7 +164,7 @@ def _beta_rows(front: GroupFront) -> pd.DataFrame:
 def _setting_rows(front: GroupFront) -> pd.DataFrame:
     """Values on test of every setting."""
     rows = [
-        {"group": front.name, "setting": setting.name}
+        {"group": front.name, "setting": setting.name, "kind": setting.first.record.kind}
         | {axis.key: setting.value(axis, TEST) for axis in (front.accuracy, *front.axes)}
         for setting in front.settings
     ]

@@ -145,6 +145,7 @@ def test_at_beta_one_the_calibrated_regularizer_pulls_as_hard_as_the_task(catalo
     batches, model = [make_batch(seed=seed) for seed in range(4)], Table()
     for name in ("simpson", "gini"):
         calibrated = objective(catalogue, 1.0, names=(name,), scale="gradient")
+        calibrated.reference_users = batches[0].users_B.shape[0]
         ratio = calibrated.calibrate(model, batches)[name]
         pull = task = 0.0
         for batch in batches:
@@ -165,6 +166,7 @@ def test_the_norms_on_watched_parameters_are_told_beside_the_ratio(catalogue, ma
 
     batches, model = [make_batch(seed=seed) for seed in range(3)], TwoTables()
     calibrated = objective(catalogue, 1.0, names=("simpson",), scale="gradient")
+    calibrated.reference_users = batches[0].users_B.shape[0]
     ratio = calibrated.calibrate(model, batches, [model.extra])["simpson"]
     norms = calibrated.watched_norms
     assert set(norms) == {"task", "simpson"}

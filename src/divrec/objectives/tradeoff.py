@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from divrec.batch import Batch, ModelOutput, Request, SoftSlate
 from divrec.errors import ConfigError, check_number
 from divrec.objectives.diversity import Regularizer
 from divrec.objectives.factored_scores import FactoredScores
-from divrec.objectives.gradients import squared_norms
+from divrec.objectives.gradients import GradientNorm
+from divrec.objectives.processes import mean_over_processes
 from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
+REFERENCE_USERS = 256
 _SILENT = 1e-6  # a gradient that is smaller than this share of the task's is rounding
 
 
@@ -35,10 +37,12 @@ class TradeoffObjective(nn.Module):
         relaxation: masked scores_BN -> soft slate.
         beta: 0 = the task alone; larger trades accuracy for diversity.
         beta_scale: `gradient` multiplies each R by |g_L| / |g_R|, measured once at the start of training (`calibrate`),
-            so that beta = 1 lets R pull as hard as L; `raw` adds beta * R as it is.
+            so that beta = 1 lets R pull as hard as L does on a batch of `reference_users`; `raw` adds beta * R as it
+            is.
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
         catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
             scored; None = every item is.
+        reference_users: size of the batches whose gradients `beta_scale: gradient` compares.
         spared_N: items that the task does not compare targets with: those without training events, say, which a model
             that reads text would otherwise learn to rank last. None = it compares with all.
 
@@ -62,10 +66,11 @@ class TradeoffObjective(nn.Module):
         exclude_seen: bool = True,
         catalogue_size: int | None = None,
         spared_N: Tensor | None = None,
+        reference_users: int = REFERENCE_USERS,
     ) -> None:
         super().__init__()
         check_dials(beta, beta_scale, regularizers)
-        self.catalogue_size = catalogue_size
+        self.catalogue_size, self.reference_users = catalogue_size, reference_users
         self.register_buffer("spared_N", spared_N, persistent=False)
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
@@ -143,8 +148,9 @@ class TradeoffObjective(nn.Module):
     ) -> dict[str, float]:
         """Measure |g_L| / |g_R| on the trainable parameters over a few batches, and fix it.
 
-        The batches are passed twice: first to fill the memories of catalogue-level regularizers, then to measure. Norms
-        are averaged as root mean squares over batches.
+        The batches are passed twice: first to fill the memories of catalogue-level regularizers, then to measure. The
+        norms are those of batches of `reference_users`, whatever the size of these: near the end of a training the
+        gradient of L is mostly the noise of a batch, which grows as batches shrink, while that of R is not.
 
         Args:
             model: in training.
@@ -162,25 +168,23 @@ class TradeoffObjective(nn.Module):
         with torch.no_grad():
             for batch in batches:
                 self.step(model, batch)
-        squared = {name: 0.0 for name in (TASK, *self.regularizers)}
-        squared_watched, ids = dict(squared), {id(parameter) for parameter in watched}
+        norms = {name: GradientNorm(parameters) for name in (TASK, *self.regularizers)}
         for batch in batches:
             terms = self.step(model, batch)
-            for name in squared:
-                term = terms[name if name == TASK else f"diversity/{name}"]
-                norms = squared_norms(term, parameters)
-                squared[name] += sum(norms)
-                squared_watched[name] += sum(n for n, each in zip(norms, parameters, strict=True) if id(each) in ids)
+            for name, norm in norms.items():
+                norm.add(terms[name if name == TASK else f"diversity/{name}"])
         if watched:
-            self.watched_norms = {name: (value / len(batches)) ** 0.5 for name, value in squared_watched.items()}
+            self.watched_norms = {name: norm.of_batches(watched) for name, norm in norms.items()}
+        times = self.reference_users / _mean_users(batches)
+        lengths = {name: norm.of_larger_batches(times) for name, norm in norms.items()}
         for position, name in enumerate(self.regularizers):
-            if not squared[name] > _SILENT**2 * squared[TASK]:
+            if not lengths[name] > _SILENT * lengths[TASK]:
                 raise ConfigError(
                     "has no gradient here, so beta cannot act",
                     where=f"diversity.{name}",
                     mend="Choose another regularizer, or beta_scale=raw to train with it all the same.",
                 )
-            self.ratios[position] = (squared[TASK] / squared[name]) ** 0.5
+            self.ratios[position] = lengths[TASK] / lengths[name]
         return self.ratio_by_name
 
     def _task_of_request(self, output: ModelOutput, batch: Batch, request: Request) -> Tensor:
@@ -252,6 +256,13 @@ def check_dials(beta: float, beta_scale: str, regularizers: Iterable[str]) -> No
             got=beta,
             mend="Add diversity=gini (or another of conf/diversity), or set beta=0.",
         )
+
+
+def _mean_users(batches: Sequence[Batch]) -> float:
+    """Users in a batch, those of all processes."""
+    users = batches[0].users_B.new_tensor([batch.users_B.shape[0] for batch in batches]).float()
+    processes = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return float(mean_over_processes(users).mean()) * processes
 
 
 def _among(batch: Batch, candidates_C: Tensor) -> Batch:
