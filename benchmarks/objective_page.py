@@ -205,8 +205,8 @@ def _negatives(settings: pd.DataFrame, sweep: str) -> Iterable[str]:
 
 def _interpolation(gains: pd.DataFrame) -> Iterable[str]:
     yield "\n## Points between two trainings against nine trainings\n"
-    yield "Nine: the control and eight betas. Points between: without the training that they lead to. The rule for where"
-    yield "a line ends: the smallest beta below 90 % of the control's NDCG@10 on validation, so that it spans the band.\n"
+    yield "Nine: the control and eight betas. Points between: without the training that they lead to. A line is to"
+    yield "end at the smallest beta below 90 % of the control's NDCG@10 on validation, so that it spans the band.\n"
     yield "| data | series | settings | mean gain in 1 − Gini | share of nine trainings |"
     yield "| --- | --- | ---: | ---: | ---: |"
     for sweep in _named(gains, "nine"):
