@@ -2,7 +2,7 @@
 
 python benchmarks/accuracy_table.py                                  rebuilds the table from docs/results/accuracy.csv
 python benchmarks/accuracy_table.py collect FOLDER --against NAME    reads the runs SETTING-seedN in a folder, replaces
-    the rows of their data set in the CSV, and rebuilds; every setting is compared with NAME, paired over users
+    the rows of these settings in the CSV, and rebuilds; every setting is compared with NAME, paired over users
 """
 
 from __future__ import annotations
@@ -43,11 +43,24 @@ PUBLISHED = {
         ("eSASRec (blondered/transformer_benchmark)", 0.0928, 0.0523),
     ]
 }
+BARS = {"ndcg@10": ("NDCG@10", 0.0531), "recall@10": ("Recall@10", 0.0921)}  # SASRec, sampled softmax, 256 negatives
+COMMANDS = """
+## Commands
+
+With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beauty/SETTING-seedN`; then
+`python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_wide`.
+
+| setting | command |
+| --- | --- |
+| sasrec, text_id | `python -m divrec.run.train +experiment=beauty`, with `model=sasrec` or without |
+| sasrec_wide | `python -m divrec.run.train +experiment=beauty_wide model=sasrec_wide task.chunk=2048` |
+| text_id_wide | `python -m divrec.run.train +experiment=beauty_wide task.chunk=2048` |
+"""
 HEAD = """# Accuracy
 
 Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv). Test window, every item ranked for
 every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users (mean over
-seeds for each user), with 95 % intervals of {resamples:,} resamples of users.
+seeds for each user), with 95 % intervals of {resamples:,} resamples of users. `wide` = vectors of 256, else of 64.
 """
 
 
@@ -111,18 +124,31 @@ def markdown(results: pd.DataFrame) -> str:
         for group, rows in table.groupby("group", sort=False):
             parts.append(f"\n### {group} ({rows['users'].iloc[0]:,})\n\n{_table(rows)}")
         if dataset in PUBLISHED:
+            parts.append(_beside_the_bars(table[table["group"] == ALL]))
             lines = [f"| {name} | {ndcg:.4f} | {recall:.4f} |" for name, recall, ndcg in PUBLISHED[str(dataset)]]
             parts.append("\n### Published on the same file\n\n| model | NDCG@10 | Recall@10 |\n| --- | --: | --: |\n")
             parts.append("\n".join(lines) + "\n")
-    return "".join(parts)
+    return "".join([*parts, COMMANDS])
+
+
+def _beside_the_bars(rows: pd.DataFrame) -> str:
+    """Whether each setting reaches the strongest published SASRec, within one standard deviation over seeds."""
+    lines = []
+    for setting, pair in rows.groupby("setting", sort=False):
+        values = pair.set_index("metric")
+        found = []
+        for metric, (name, bar) in BARS.items():
+            mean, deviation = values.loc[metric, "mean"], np.nan_to_num(values.loc[metric, "deviation"])
+            word = "above" if mean >= bar else "within one deviation of" if mean + deviation >= bar else "below"
+            found.append(f"{name} {word} {bar:.4f} ({(mean - bar) / bar:+.1%})")
+        lines.append(f"- {setting}: {'; '.join(found)}.")
+    return "\n### Beside the strongest published SASRec\n\n" + "\n".join(lines) + "\n"
 
 
 def _table(rows: pd.DataFrame) -> str:
-    against = rows["against"].iloc[0]
     lines = [
-        f"| setting | seeds | trained parameters | steps | minutes | NDCG@10 | against {against} | Recall@10 | "
-        f"against {against} |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| setting | seeds | trained weights | steps | minutes | NDCG@10 | difference | Recall@10 | difference | to |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --- |",
     ]
     for setting, pair in rows.groupby("setting", sort=False):
         cells = []
@@ -130,8 +156,9 @@ def _table(rows: pd.DataFrame) -> str:
             row = pair[pair["metric"] == metric].iloc[0]
             spread = "" if np.isnan(row["deviation"]) else f" ± {row['deviation']:.4f}"
             difference = f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
-            cells += [f"{row['mean']:.4f}{spread}", "–" if setting == against else difference]
+            cells += [f"{row['mean']:.4f}{spread}", "–" if setting == row["against"] else difference]
         first = pair.iloc[0]
+        cells.append("–" if setting == first["against"] else first["against"])
         lines.append(
             f"| {setting} | {first['seeds']} | {first['trainable']:,} | {first['steps']:.0f} | "
             f"{first['fit_seconds'] / 60:.0f} | {' | '.join(cells)} |"
@@ -150,7 +177,8 @@ def main() -> None:
         found = collect(arguments.folder, arguments.against)
         if RESULTS.exists():
             kept = pd.read_csv(RESULTS)
-            found = pd.concat([kept[~kept["dataset"].isin(found["dataset"])], found], ignore_index=True)
+            again = kept["dataset"].isin(found["dataset"]) & kept["setting"].isin(found["setting"])
+            found = pd.concat([kept[~again], found], ignore_index=True)
         write_text(RESULTS, found.to_csv(index=False, float_format="%.6g"))
     write_text(RESULTS.with_suffix(".md"), markdown(pd.read_csv(RESULTS)))
     print(RESULTS.with_suffix(".md").read_text())

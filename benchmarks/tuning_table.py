@@ -162,7 +162,7 @@ def page(parts: dict[str, pd.DataFrame]) -> str:
     accuracy, settings, contests = (parts[name] for name in PARTS)
     lines = [HEAD, ACCURACY.format(data=_data(accuracy)), *_accuracy(accuracy)]
     lines += [FRONTS.format(data=_data(settings), seeds=settings["seeds"].iloc[0]), *_settings(settings)]
-    lines += [AGAINST, *_against(contests)]
+    lines += [AGAINST, *_against(contests), _verdict(contests)]
     steps = settings.loc[settings["side"] == EQUAL_MINUTES, "steps"].max()
     return "".join([*lines, COMMANDS.format(steps=steps)])
 
@@ -195,6 +195,17 @@ def _settings(rows: pd.DataFrame) -> Iterable[str]:
             norms = [f"{row[name]:.2g}" if pd.notna(row[name]) else "–" for name in ("task_gradient", "gini_gradient")]
             values = [f"{row[key]:.4f}" for key in ("ndcg@10", "1-gini@10", "ilmd@10", "coverage@10")]
             yield f"| {title} | {row['setting']} | {row['seconds'] / 60:.1f} | {' | '.join([*norms, *values])} |\n"
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """Which side wins, in one sentence."""
+    words = []
+    for rival, title in ((EQUAL_STEPS, "with equal steps"), (EQUAL_MINUTES, "with equal minutes")):
+        own = rows[rows["rival"] == rival]
+        won, lost = int((own["difference_low"] > 0).sum()), int((own["difference_high"] < 0).sum())
+        found = "no difference is off zero" if won + lost == 0 else f"{won} of {len(own)} differences are for it"
+        words.append(f"{title} {found}" + (f", {lost} against it" if lost else ""))
+    return f"\nThe language model trained along against the frozen one: {'; '.join(words)}.\n"
 
 
 def _against(rows: pd.DataFrame) -> Iterable[str]:
