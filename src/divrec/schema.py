@@ -42,6 +42,7 @@ CURVE_FILE = "curve.csv"
 MODEL_FOLDER = "model"
 POINTS_FOLDER = "points"
 RANKING_FOLDER = "ranking"
+RULER = "ruler"  # key of a record's data
 
 
 def sequence_features() -> Features:
@@ -89,7 +90,8 @@ class RunRecord:
         kind: base, control, trained or baseline.
         name: unique inside a sweep; derived points carry the run's name and their own, joined by a slash.
         config: the resolved config of the run.
-        data: name, fingerprint, users, items, events, categories (their number), category_source.
+        data: name, fingerprint, users, items, events, categories (their number), category_source, ruler (hashes of the
+            frozen vectors and of the items' categories that diversity was measured with; absent in earlier versions).
         model: encoder, parameters, trainable.
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
         rerank: name and diversity; empty for the ranking as it came.

@@ -93,6 +93,14 @@ def test_swapping_lists_finds_a_difference_and_no_other() -> None:
     assert (unlike[1:] < 0.01).all()
 
 
+def test_a_difference_without_a_value_has_no_p() -> None:
+    lists = _lists(np.array([[0, 1], [2, 3]]), 4)
+    nothing = sparse.csr_array(lists.shape, dtype=np.int64)
+    p = swapped_lists([(lists, nothing)], partial(set_level_values, items=4), np.random.default_rng(0), 99)
+    assert np.isnan(p[1:]).all()  # exposure of nobody has no Gini
+    assert p[0] == pytest.approx(0.5, abs=0.15)  # two of the four exchanges leave all lists on one side
+
+
 def test_swap_equals_swapping_by_hand() -> None:
     left, right = _lists(np.array([[0, 1], [1, 2]]), 4), _lists(np.array([[2, 3], [0, 3]]), 4)
     measure = partial(set_level_values, items=4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from divrec.analysis import place_points, read_sweep, tradeoff_table
+from divrec.analysis import place_points, read_record, read_sweep, tradeoff_table
 from divrec.analysis.records import Sweep
 from divrec.analysis.tradeoff import Point
 from divrec.errors import RecordError
@@ -71,6 +71,18 @@ def test_points_on_other_data_are_left_out(sweep_folder: Path, edit_record: Edit
     assert len(placement.points) == 22
     assert "other data" in placement.left_out[0]
     assert "exclude_seen" in placement.left_out[1]
+
+
+def test_points_measured_with_another_ruler_are_left_out(sweep_folder: Path, edit_record: Edit) -> None:
+    data = read_record(sweep_folder / "control").data
+    rulers = {"control": ("a", "b"), "gini-0.1": ("a", "b"), "gini-0.2": ("x", "b"), "popular": ("a", "x")}
+    for name, (vectors, categories) in rulers.items():
+        edit_record(sweep_folder / name, {"data": data | {"ruler": {"vectors": vectors, "categories": categories}}})
+    placement = place_points(read_sweep(sweep_folder))
+    assert placement.left_out == (
+        "gini-0.2: measured with other vectors than control (another encoder?)",
+        "popular: measured with other categories than control (another encoder?)",
+    )
 
 
 def test_no_control_says_what_to_do(sweep_folder: Path) -> None:

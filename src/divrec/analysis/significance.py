@@ -15,7 +15,6 @@ from scipy import sparse
 from divrec.analysis.statistics import LEVEL, Floats, Interval, exposure_values, percentile_interval, resampled_means
 
 PERMUTATIONS = 10_000
-SET_PERMUTATIONS = 1_000
 _CHUNK = 4_000_000  # signs that are held at a time
 
 
@@ -49,9 +48,11 @@ def swapped_lists(
     pairs: Sequence[tuple[sparse.csr_array, sparse.csr_array]],
     measure: Callable[[NDArray[np.int64]], Floats],
     generator: np.random.Generator,
-    permutations: int = SET_PERMUTATIONS,
+    permutations: int = PERMUTATIONS,
 ) -> Floats:
     """Two-sided p of differences of set-level values: a user's two lists are exchanged, the same users in all seeds.
+
+    It speaks of these seeds alone; where others were possible, see `divrec.analysis.seeds_and_users`.
 
     Args:
         pairs: lists of both points, (U, N) ones with the same columns, one pair a seed.
@@ -60,7 +61,8 @@ def swapped_lists(
         permutations: number of exchanges drawn.
 
     Returns:
-        (V,), p of the difference averaged over seeds.
+        (V,), p of the difference averaged over seeds; NaN where that has no value. An exchange without a value counts
+        as an extreme one.
     """
     users = pairs[0][0].shape[0]
     observed = np.abs(_mean_difference(pairs, measure, np.zeros((1, users), dtype=np.int64))[0])
@@ -68,8 +70,8 @@ def swapped_lists(
     step = max(1, _CHUNK // max(1, users, pairs[0][0].shape[1]))
     for start in range(0, permutations, step):
         swap = generator.integers(0, 2, size=(min(step, permutations - start), users), dtype=np.int64)
-        extreme += (np.abs(_mean_difference(pairs, measure, swap)) >= observed - 1e-12).sum(0)
-    return (1 + extreme) / (1 + permutations)
+        extreme += (~(np.abs(_mean_difference(pairs, measure, swap)) < observed - 1e-12)).sum(0)
+    return np.where(np.isnan(observed), np.nan, (1 + extreme) / (1 + permutations))
 
 
 def _mean_difference(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from divrec.analysis.records import Sweep
+from divrec.analysis.rulers import differing_rulers
 from divrec.errors import RecordError
 from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TRAINED, RunRecord
 
@@ -61,8 +62,8 @@ class Placement:
 def place_points(sweep: Sweep) -> Placement:
     """Find each point's control: the one whose name ends alike ("gini-0.3-seed1" and "control-seed1").
 
-    Baselines without such a tail join every group. Points on other data than their control, or ranked under another
-    rule for seen items, are left out: their numbers do not compare.
+    Baselines without such a tail join every group. Points on other data than their control, ranked under another rule
+    for seen items, or measured with other vectors or categories, are left out: their numbers do not compare.
 
     Raises:
         RecordError: the sweep has no control.
@@ -124,6 +125,8 @@ def _incomparable(record: RunRecord, control: RunRecord) -> str:
         return f"other data ({mine}) than {control.name} ({theirs})"
     if record.exclude_seen != control.exclude_seen:
         return f"exclude_seen is {record.exclude_seen}, but {control.exclude_seen} for {control.name}"
+    if rulers := differing_rulers([record, control]):
+        return f"measured with other {' and '.join(sorted(rulers))} than {control.name} (another encoder?)"
     return ""
 
 

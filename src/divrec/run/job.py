@@ -29,6 +29,7 @@ from divrec.run.door import build, call, resolved
 from divrec.run.finished import evaluate_again, evaluate_splits
 from divrec.run.hardware import check_hardware
 from divrec.run.identity import commit, finished, identity, recorded, refuse_another
+from divrec.run.ruler import ruler
 from divrec.schema import (
     BASE,
     BASELINE,
@@ -36,6 +37,7 @@ from divrec.schema import (
     MODEL_FOLDER,
     POINTS_FOLDER,
     RECORD_FILE,
+    RULER,
     TEST,
     TRAINED,
     RunRecord,
@@ -239,7 +241,8 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         config=resolved(config),
         seed=config.seed,
         data={key: manifest[key] for key in ("name", "fingerprint", "users", "items", "events")}
-        | {"categories": parts.catalogue.category_count, "category_source": category_source(parts.data)},
+        | {"categories": parts.catalogue.category_count, "category_source": category_source(parts.data)}
+        | {RULER: ruler(parts.catalogue)},
         model={
             "encoder": "" if parts.is_baseline else parts.encoder.name,
             "parameters": sum(each.numel() for each in parameters),
