@@ -11,10 +11,20 @@ import torch
 from torch import nn
 
 from divrec.batch import EvaluationBatch, ModelOutput
-from divrec.evaluation import AS_RANKED, Protocol, evaluate, point_name, write_point
+from divrec.errors import ConfigError
+from divrec.evaluation import AS_RANKED, Protocol, evaluate, point_name, rerank_facts, write_point
 from divrec.metrics import SlateMetrics
+from divrec.models import Recommender
 from divrec.ranking import tie_order
-from divrec.rerank import MaximalMarginalRelevance
+from divrec.ranking_blocks import rank_blocks
+from divrec.rerank import (
+    ExposureMMR,
+    MaximalMarginalRelevance,
+    MaximalSumOfDistances,
+    Proportionality,
+    SlidingSpectrum,
+    Temperature,
+)
 from divrec.schema import RunRecord
 
 ITEMS, K = 60, 5
@@ -169,3 +179,70 @@ def test_a_point_is_written_record_last(batches, catalogue, ids, tmp_path, monke
     with pytest.raises(OSError, match="disk full"):
         write_point(tmp_path / "other", record, result)
     assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_users_without_a_history_are_counted(batches, catalogue, ids):
+    started = batches[0].batch
+    empty_B = torch.arange(8) < 2
+    batch = dataclasses.replace(started, history_QS=started.history_QS.masked_fill(empty_B.unsqueeze(-1), 0))
+    split = [dataclasses.replace(batches[0], batch=batch), batches[1]]
+    result = evaluate(Fixed(), {"validation": batches, "test": split}, catalogue, ids, protocol())[AS_RANKED]
+    assert result.empty_histories == {"validation": 0, "test": 2}
+    assert result.outcome() == {
+        "metrics": result.metrics,
+        "undefined": result.undefined,
+        "empty_histories": result.empty_histories,
+    }
+    assert result.undefined["test"] == {"unexpectedness@5": 2, "serendipity@5": 2}
+
+
+def test_two_points_of_one_name_are_refused(batches, catalogue, ids):
+    twice = [MaximalMarginalRelevance(0.5), MaximalMarginalRelevance(0.50000001)]
+    with pytest.raises(ConfigError, match="asked for twice; got 'mmr-0.5'"):
+        evaluate(Fixed(), {"test": batches}, catalogue, ids, protocol(), twice)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name"),
+    [
+        (MaximalMarginalRelevance(0.5, pool=30), "mmr_pool30-0.5"),
+        (MaximalMarginalRelevance(0.5, relevance="probability", pool=30), "mmr_probability_pool30-0.5"),
+        (SlidingSpectrum(0.5, window=2), "ssd_window2-0.5"),
+        (Proportionality(0.5, focus=0.25), "pm2_focus0.25-0.5"),
+        (Temperature(0.5, seed=3), "temperature_seed3-0.5"),
+        (MaximalSumOfDistances(0.5, kernel="category"), "msd_category-0.5"),
+        (ExposureMMR(0.5, exposure=1, pool=30), "exposure_mmr_1_pool30-0.5"),
+    ],
+)
+def test_a_point_is_named_by_what_is_not_the_default(strategy, name):
+    assert point_name(strategy) == name
+    assert rerank_facts(strategy) == {"name": name.removesuffix("-0.5"), **strategy.parameters}
+
+
+def test_other_parameters_are_other_points(batches, catalogue, ids):
+    strategies = [MaximalMarginalRelevance(0.9), MaximalMarginalRelevance(0.9, pool=6)]
+    results = evaluate(Fixed(), {"test": batches}, catalogue, ids, protocol(), strategies)
+    assert list(results) == [AS_RANKED, "mmr-0.9", "mmr_pool6-0.9"]
+    assert results["mmr-0.9"].metrics["test"]["ilad@5"] > results["mmr_pool6-0.9"].metrics["test"]["ilad@5"]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 59, 60, 1000])
+def test_items_a_chunk_at_a_time_deliver_the_same(chunk, batches, catalogue, ids, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    items_ND = torch.randint(-3, 4, (ITEMS, 4), generator=generator).float()  # whole numbers: no sum is ever rounded
+    users_UD = torch.randint(-3, 4, (16, 4), generator=generator).float()
+    bias_N = torch.randint(-3, 4, (ITEMS,), generator=generator).float()
+
+    class Tower(nn.Module):
+        def forward(self, rows_R=None, live_items=None):
+            return items_ND
+
+    model = Recommender(Tower(), lambda _, batch: users_UD[batch.users_B[batch.query_rows_Q]], bias_N)
+    asked = []
+    whole = evaluate(model, {"test": batches}, catalogue, ids, protocol())[AS_RANKED]
+    monkeypatch.setattr("divrec.evaluation.rank_blocks", lambda *given: asked.append(given[1]) or rank_blocks(*given))
+    parts = evaluate(model, {"test": batches}, catalogue, ids, protocol(chunk=chunk))[AS_RANKED]
+    assert asked == ([chunk] * 2 if chunk < ITEMS else [])
+    assert parts.undefined == whole.undefined
+    assert all(one.equals(other) for one, other in zip(parts.slates, whole.slates, strict=True))
+    assert all(one.equals(other) for one, other in zip(parts.users, whole.users, strict=True))

@@ -142,3 +142,21 @@ def test_other_users_are_noticed(sizes, tmp_path):
 
     with pytest.raises(RecordError, match="other data"):
         read()
+
+
+def test_the_longest_that_is_kept_for_all_splits_is_found(tmp_path):
+    files = RankingFiles(tmp_path / "ranking", DEPENDS_ON, TOP)
+    assert files.longest(["validation", "test"]) == files
+    for split, top in (("validation", 20), ("test", 20), ("test", 30)):
+        tensors = {"items_UM": torch.zeros(1, 1)}
+        longer = dataclasses.replace(files, top=top)
+        kept_before = (
+            [(file, file.read_bytes()) for file in files.folder.glob(f"{split}-*")] if files.folder.is_dir() else []
+        )
+        longer.write(split, tensors)
+        for file, content in kept_before:  # as if another process had not removed it
+            file.write_bytes(content)
+    assert files.longest(["validation", "test"]).top == 20
+    assert files.longest(["test"]).top == 30
+    other = dataclasses.replace(files, depends_on=DEPENDS_ON | {"weights": "c"})
+    assert other.longest(["test"]) == other

@@ -308,3 +308,13 @@ def test_entropy_of_an_empty_soft_list_is_zero() -> None:
     (gradient,) = torch.autograd.grad(value.sum(), nothing)
     assert value.item() == 0
     assert bool(torch.isfinite(gradient).all())
+
+
+def test_popularity_of_lists_by_hand() -> None:
+    valid_BK = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
+    counts_BK = torch.tensor([[1, 2, 6], [4, 9, 9], [9, 9, 9]])
+    assert m.average_popularity(counts_BK, valid_BK).tolist() == pytest.approx([3, 4, math.nan], nan_ok=True)
+    weights_BK = torch.tensor([[0.0, 0.3, 0.6], [0.5, 1, 1], [1, 1, 1]], dtype=torch.float64)
+    assert m.popularity_bias(weights_BK, valid_BK).tolist() == pytest.approx([0.3, 0.5, math.nan], nan_ok=True)
+    classes_BK = torch.tensor([[m.HEAD, m.TAIL, m.NEW], [m.MID, m.TAIL, m.TAIL], [m.NEW, m.NEW, m.NEW]])
+    assert m.long_tail_share(classes_BK, valid_BK).tolist() == pytest.approx([2 / 3, 0, math.nan], nan_ok=True)

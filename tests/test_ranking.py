@@ -82,7 +82,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     targets_BT = torch.randint(-1, 60, (11, 3), generator=generator)
     seen_BS = torch.randint(0, 61, (11, 8), generator=generator)
     whole = rank(scores_BN, targets_BT, seen_BS, 10, tie_order(60, 0))
-    monkeypatch.setattr(ranking, "_CHUNK", 130)
+    monkeypatch.setattr(ranking, "CHUNK", 130)
     chunked = rank(scores_BN, targets_BT, seen_BS, 10, tie_order(60, 0))
     for name in ("items_BM", "scores_BM", "targets_BT", "above_BT", "ties_BT", "candidates_B"):
         assert torch.equal(getattr(whole, name), getattr(chunked, name)), name
@@ -110,10 +110,10 @@ def test_both_ways_to_the_top_agree(case: tuple[Tensor, Tensor, Tensor | None, i
     scores_BN, _, seen_BS, top, places_N = case
     masked_BN = ranking._seen_mask(seen_BS, scores_BN)
     open_BN = scores_BN.masked_fill(masked_BN, -torch.inf)
-    candidates = ranking._Candidates(open_BN, masked_BN, places_N)
+    candidates = ranking.Candidates(open_BN, masked_BN, places_N)
     top = min(top, scores_BN.shape[1])
     chosen = ranking._top_by_selection(candidates, top)
-    assert torch.equal(chosen, ranking._top_items(candidates, ranking._ascending(open_BN), top))
+    assert torch.equal(chosen, ranking._top_items(candidates, ranking.ascending(open_BN), top))
 
 
 def test_a_seen_target_is_not_relevant() -> None:

@@ -5,10 +5,12 @@ Shapes: B users, N items, M candidates kept, K delivered items.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +18,14 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
-from divrec.batch import Catalogue, EvaluationBatch, Ranking, Slate
+from divrec.batch import Catalogue, EvaluationBatch, Ranking, Request, Slate
+from divrec.errors import ConfigError
 from divrec.kept_ranking import Ranker
 from divrec.metrics import GroupMetrics, SlateMetrics
 from divrec.metrics.groups import as_columns
+from divrec.models import Recommender
 from divrec.ranking import deliver, rank
+from divrec.ranking_blocks import rank_blocks
 from divrec.rerank import Audience, Reranker
 from divrec.schema import (
     GROUPS_FILE,
@@ -45,10 +50,12 @@ class Protocol:
 
     Attributes:
         metrics: catalogue -> metrics.
-        k: delivered items.
+        k: delivered items: as many as the longest list that is measured.
         top: candidates kept for re-ranking.
         exclude_seen: keep items that a user has touched out of the lists.
         tie_order_N: place of each item among items of equal score.
+        chunk: number of items scored at a time, where the scores are products of vectors; smaller = less memory, and
+            twice the scoring.
     """
 
     metrics: Callable[[Catalogue], SlateMetrics]
@@ -56,6 +63,7 @@ class Protocol:
     top: int
     exclude_seen: bool
     tie_order_N: Tensor
+    chunk: int = sys.maxsize
 
     @property
     def kept(self) -> int:
@@ -70,6 +78,7 @@ class Evaluated:
     Attributes:
         metrics: split -> name -> value.
         undefined: split -> name -> number of users without a value.
+        empty_histories: split -> number of users whose empty history counted as the uniform reference.
         users: table of per-user values.
         slates: table of delivered lists.
         groups: table of values by group: split and the columns of `divrec.metrics.GroupValue`.
@@ -78,10 +87,15 @@ class Evaluated:
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     undefined: dict[str, dict[str, int]] = field(default_factory=dict)
+    empty_histories: dict[str, int] = field(default_factory=dict)
     users: list[pa.Table] = field(default_factory=list)
     slates: list[pa.Table] = field(default_factory=list)
     groups: list[pa.Table] = field(default_factory=list)
     seconds: float = 0.0
+
+    def outcome(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"metrics": self.metrics, "undefined": self.undefined, "empty_histories": self.empty_histories}
 
 
 @dataclass(frozen=True)
@@ -115,8 +129,14 @@ class ModelRanker:
         """Score and rank all items."""
         protocol = self._protocol
         seen_BS = batch.batch.seen_QS if protocol.exclude_seen else None
-        scores_BN = self._model(batch.batch).scores_QN
-        return rank(scores_BN, batch.targets_BT, seen_BS, protocol.kept, protocol.tie_order_N)
+        wanted = batch.targets_BT, seen_BS, protocol.kept, protocol.tie_order_N
+        if len(protocol.tie_order_N) <= protocol.chunk or not isinstance(self._model, Recommender):
+            return rank(self._model(batch.batch).scores_QN, *wanted)
+        output = self._model(batch.batch, Request(None, leading=False))
+        users_BD, items_ND = output.users_QD, output.items_ND
+        assert users_BD is not None
+        assert items_ND is not None
+        return rank_blocks(lambda users, items: users_BD[users] @ items_ND[items].T, protocol.chunk, *wanted)
 
     def finish(self, split: str) -> None:
         """Nothing is left to do."""
@@ -164,10 +184,13 @@ def evaluate_ranked(
         item_ids: the log's own item ids, by catalogue row.
         protocol: how lists are made and measured.
         asked: a re-ranker for each point; None = the ranking as it came.
+
+    Raises:
+        ConfigError: two points have one name.
     """
     ids = np.asarray(item_ids, dtype=object)
     device = catalogue.counts_N.device
-    points = {AS_RANKED if reranker is None else point_name(reranker): reranker for reranker in asked}
+    points = by_name(asked)
     results = {name: Evaluated() for name in points}
     for split, batches in splits.items():
         metrics = {name: Measured.of(protocol.metrics(catalogue).to(device)) for name in points}
@@ -190,8 +213,28 @@ def evaluate_ranked(
 
 
 def point_name(reranker: Reranker) -> str:
-    """Name of a derived point, as its folder: "mmr-0.5"."""
-    return f"{reranker.name}-{reranker.diversity:g}"
+    """Name of a derived point, as its folder: "mmr-0.5", "mmr_pool150-0.5"."""
+    return f"{reranker.label}-{reranker.diversity:g}"
+
+
+def rerank_facts(reranker: Reranker) -> dict[str, Any]:
+    """What a record says of a re-ranker: name, diversity and all else that it was built with."""
+    return {"name": reranker.label, **reranker.parameters}
+
+
+def by_name(asked: Sequence[Reranker | None]) -> dict[str, Reranker | None]:
+    """The points that are asked for, by their names; None = the ranking as it came, `AS_RANKED`.
+
+    Raises:
+        ConfigError: two have one name.
+    """
+    named: dict[str, Reranker | None] = {}
+    for reranker in asked:
+        name = AS_RANKED if reranker is None else point_name(reranker)
+        if name in named:
+            raise ConfigError("asked for twice", where="rerank", got=name, mend="Give each strength once.")
+        named[name] = reranker
+    return named
 
 
 def write_point(folder: Path, record: RunRecord, evaluated: Evaluated) -> None:
@@ -215,6 +258,7 @@ def _slate(ranking: Ranking, reranker: Reranker | None, catalogue: Catalogue, k:
 def _conclude(result: Evaluated, split: str, measured: Measured) -> None:
     result.metrics[split] = measured.slates.compute()
     result.undefined[split] = measured.slates.undefined()
+    result.empty_histories[split] = measured.slates.empty_histories()
     columns = as_columns(measured.groups.values())
     result.groups.append(pa.table({SPLIT: [split] * len(columns["value"]), **columns}))
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,7 +50,7 @@ class RankingFiles:
     Attributes:
         folder: for them alone.
         depends_on: all that decides the ranking, as JSON can hold it.
-        top: M.
+        top: number M of candidates kept; the largest pool of a re-ranker, or 100.
     """
 
     folder: Path
@@ -61,6 +62,19 @@ class RankingFiles:
         content = json.dumps([_FORMAT, self.top, self.depends_on], sort_keys=True)
         key = hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
         return self.folder / f"{split}-top{self.top}-{key}.safetensors"
+
+    def longest(self, splits: Sequence[str]) -> RankingFiles:
+        """The same at the greatest M that is kept of this ranking for all these splits; as it is where none is.
+
+        What re-ranks few candidates can read a ranking of many.
+        """
+        kept = set.intersection(*(self._kept(split) for split in splits))
+        return replace(self, top=max(kept, default=self.top))
+
+    def _kept(self, split: str) -> set[int]:
+        names = (re.match(rf"{split}-top(\d+)-", file.name) for file in self.folder.glob(f"{split}-top*.safetensors"))
+        tops = {int(name[1]) for name in names if name is not None}
+        return {top for top in tops if replace(self, top=top).file(split).is_file()}
 
     def read(self, splits: Sequence[str]) -> KeptRanker | None:
         """The rankings of these splits, or None where one is not there or cannot be read."""

@@ -1,12 +1,14 @@
 """From scores to a ranking: mask, chunk, break ties, keep the top M and find where the targets came.
 
-Training's validation and the evaluation share this, so both rank against all items and treat ties alike.
+Training's validation and the evaluation share this, so both rank against all items and treat ties alike. Very many
+items are ranked a block at a time by `divrec.ranking_blocks`, with the same result.
 Shapes: B users, N items, M candidates kept, K delivered items, T targets a user, S seen items a user.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch import Tensor
 from divrec.batch import Ranking, Slate
 from divrec.errors import ConfigError, DataError
 
-_CHUNK = 2**22  # scores held at once; a chunk needs about five times their memory
+CHUNK = 2**22  # scores held at once; a chunk needs about five times their memory
 _MARGIN = 32  # spare candidates, so that a tie at the last place seldom needs the whole row in order
 
 
@@ -50,7 +52,7 @@ def rank(scores_BN: Tensor, targets_BT: Tensor, seen_BS: Tensor | None, top: int
     """
     if top < 1:
         raise ConfigError("a ranking keeps at least one item", where="top", got=top)
-    rows = max(1, _CHUNK // max(1, scores_BN.shape[1]))
+    rows = max(1, CHUNK // max(1, scores_BN.shape[1]))
     places_N = tie_order_N.to(scores_BN.device)
     parts = [
         _rank_chunk(
@@ -62,6 +64,11 @@ def rank(scores_BN: Tensor, targets_BT: Tensor, seen_BS: Tensor | None, top: int
         )
         for start in range(0, max(1, scores_BN.shape[0]), rows)
     ]
+    return concatenated(parts)
+
+
+def concatenated(parts: Sequence[Ranking]) -> Ranking:
+    """The rankings of some users and of others as one."""
     names = [field.name for field in dataclasses.fields(Ranking)]
     return Ranking(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
@@ -98,6 +105,28 @@ def delivered_ranks(slate: Slate, ranking: Ranking) -> Ranking:
 
 
 def _rank_chunk(scores_BN: Tensor, targets_BT: Tensor, seen_BS: Tensor | None, top: int, places_N: Tensor) -> Ranking:
+    scores_BN = check_scores(scores_BN)
+    size = scores_BN.shape[1]
+    masked_BN = _seen_mask(seen_BS, scores_BN)
+    open_BN = scores_BN.masked_fill(masked_BN, -torch.inf)
+    hidden_B = masked_BN.sum(-1)
+    relevant_BT = targets_BT >= 0
+    relevant_BT = relevant_BT & ~masked_BN.gather(1, targets_BT.clamp(min=0))
+    ascending_BN = ascending(open_BN)
+    above_BT, ties_BT = target_ranks(ascending_BN, open_BN.gather(1, targets_BT.clamp(min=0)), hidden_B)
+    candidates = Candidates(open_BN, masked_BN, places_N)
+    items_BM = _top_items(candidates, ascending_BN, min(top, size))
+    return filled(
+        (items_BM, open_BN.gather(1, items_BM)), (targets_BT, relevant_BT, above_BT, ties_BT), size - hidden_B, top
+    )
+
+
+def check_scores(scores_BN: Tensor) -> Tensor:
+    """Scores as floating numbers.
+
+    Raises:
+        DataError: a score is NaN or +inf.
+    """
     scores_BN = scores_BN if scores_BN.is_floating_point() else scores_BN.double()
     # amax hands NaN on, so one pass finds both kinds
     if scores_BN.numel() and not bool(scores_BN.amax() < torch.inf):
@@ -106,26 +135,30 @@ def _rank_chunk(scores_BN: Tensor, targets_BT: Tensor, seen_BS: Tensor | None, t
             where="scores of the model",
             mend="Training may have diverged: lower the learning rate or the weight of the regularizer",
         )
-    size = scores_BN.shape[1]
-    masked_BN = _seen_mask(seen_BS, scores_BN)
-    open_BN = scores_BN.masked_fill(masked_BN, -torch.inf)
-    hidden_B = masked_BN.sum(-1)
-    relevant_BT = targets_BT >= 0
-    relevant_BT = relevant_BT & ~masked_BN.gather(1, targets_BT.clamp(min=0))
-    ascending_BN = _ascending(open_BN)
-    above_BT, ties_BT = _target_ranks(open_BN, ascending_BN, targets_BT.clamp(min=0), hidden_B)
-    candidates = _Candidates(open_BN, masked_BN, places_N)
-    items_BM = _top_items(candidates, ascending_BN, min(top, size))
-    filled_BM = torch.arange(items_BM.shape[1], device=items_BM.device) < (size - hidden_B).unsqueeze(-1)
-    padding = (0, max(0, top - size))
-    pad = torch.nn.functional.pad
+    return scores_BN
+
+
+def filled(
+    best: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor, Tensor, Tensor], candidates_B: Tensor, top: int
+) -> Ranking:
+    """The ranking of `top` places a user.
+
+    Args:
+        best: items in order and their scores, both (B, top) or as wide as there are items.
+        targets: targets, which of them can be ranked, items above them and items of their score, all (B, T).
+        candidates_B: number of rankable items; what stands behind them is padding.
+        top: number M of places.
+    """
+    (items_BM, scores_BM), (targets_BT, relevant_BT, above_BT, ties_BT) = best, targets
+    empty_BM = torch.arange(items_BM.shape[1], device=items_BM.device) >= candidates_B.unsqueeze(-1)
+    padding, pad = (0, top - items_BM.shape[1]), torch.nn.functional.pad
     return Ranking(
-        items_BM=pad(items_BM.masked_fill(~filled_BM, -1), padding, value=-1),
-        scores_BM=pad(open_BN.gather(1, items_BM).masked_fill(~filled_BM, -torch.inf), padding, value=-torch.inf),
+        items_BM=pad(items_BM.masked_fill(empty_BM, -1), padding, value=-1),
+        scores_BM=pad(scores_BM.masked_fill(empty_BM, -torch.inf), padding, value=-torch.inf),
         targets_BT=targets_BT.masked_fill(~relevant_BT, -1),
         above_BT=above_BT.masked_fill(~relevant_BT, 0),
         ties_BT=ties_BT.masked_fill(~relevant_BT, 0),
-        candidates_B=size - hidden_B,
+        candidates_B=candidates_B,
     )
 
 
@@ -135,17 +168,24 @@ def _seen_mask(seen_BS: Tensor | None, scores_BN: Tensor) -> Tensor:
     return mask_BN[:, :size] if seen_BS is None else mask_BN.scatter(1, seen_BS.long(), True)[:, :size]
 
 
-def _target_ranks(open_BN: Tensor, ascending_BN: Tensor, targets_BT: Tensor, hidden_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Items strictly above each target and items of its score; masked ones, all at -inf, are taken out again."""
-    size = open_BN.shape[1]
-    wanted_BT = open_BN.gather(1, targets_BT).to(ascending_BN.dtype).contiguous()
+def target_ranks(ascending_BN: Tensor, wanted_BT: Tensor, hidden_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Items strictly above each target and items of its score.
+
+    Args:
+        ascending_BN: scores of the items in ascending order, -inf for masked ones.
+        wanted_BT: scores of the targets.
+        hidden_B: number of masked items; they do not count.
+    """
+    size = ascending_BN.shape[1]
+    wanted_BT = wanted_BT.to(ascending_BN.dtype).contiguous()
     below_BT = torch.searchsorted(ascending_BN, wanted_BT, right=False)
     up_to_BT = torch.searchsorted(ascending_BN, wanted_BT, right=True)
     hidden_BT = torch.where(wanted_BT == -torch.inf, hidden_B.unsqueeze(-1), 0)
     return size - up_to_BT, up_to_BT - below_BT - hidden_BT
 
 
-def _ascending(scores_BN: Tensor) -> Tensor:
+def ascending(scores_BN: Tensor) -> Tensor:
+    """Each row's scores in ascending order; on the CPU narrow floats become single precision."""
     if scores_BN.device.type != "cpu":
         return scores_BN.sort(dim=-1).values
     # numpy sorts plain values with vector instructions: measured 25 times faster than torch on one core
@@ -157,8 +197,15 @@ def _plain(values: Tensor) -> NDArray[Any]:
     return (values if values.dtype in (torch.bool, torch.float32, torch.float64) else values.float()).numpy()
 
 
+def order_of(scores_BX: Tensor, key_BX: Tensor) -> Tensor:
+    """Places by descending score, then by key."""
+    by_key_BX = key_BX.argsort(dim=-1)
+    by_score_BX = scores_BX.gather(1, by_key_BX).sort(dim=-1, descending=True, stable=True).indices
+    return by_key_BX.gather(1, by_score_BX)
+
+
 @dataclass(frozen=True)
-class _Candidates:
+class Candidates:
     """The scores that are ranked, and what decides between equal ones.
 
     Attributes:
@@ -176,14 +223,16 @@ class _Candidates:
         open_BN = self.open_BN if rows_B is None else self.open_BN[rows_B]
         masked_BN = self.masked_BN if rows_B is None else self.masked_BN[rows_B]
         key_BX = self.places_N[items_BX] + open_BN.shape[1] * masked_BN.gather(1, items_BX)
-        by_key_BX = key_BX.argsort(dim=-1)
-        scores_BX = open_BN.gather(1, items_BX).gather(1, by_key_BX)
-        by_score_BX = scores_BX.sort(dim=-1, descending=True, stable=True).indices
-        return items_BX.gather(1, by_key_BX.gather(1, by_score_BX))
+        return items_BX.gather(1, order_of(open_BN.gather(1, items_BX), key_BX))
+
+    def top(self, count: int) -> Tensor:
+        """The exact top, (B, count)."""
+        on_cpu = self.open_BN.device.type == "cpu"
+        return _top_items(self, ascending(self.open_BN) if on_cpu else self.open_BN, count)
 
 
-def _top_items(candidates: _Candidates, ascending_BN: Tensor, top: int) -> Tensor:
-    """The exact top, (B, top)."""
+def _top_items(candidates: Candidates, ascending_BN: Tensor, top: int) -> Tensor:
+    """The exact top, (B, top); the sorted scores are read on the CPU only."""
     rows, size = candidates.open_BN.shape
     if top == size:
         return candidates.in_order(None, torch.arange(size, device=candidates.open_BN.device).expand(rows, size))
@@ -192,7 +241,7 @@ def _top_items(candidates: _Candidates, ascending_BN: Tensor, top: int) -> Tenso
     return _top_by_selection(candidates, top)
 
 
-def _top_by_threshold(candidates: _Candidates, ascending_BN: Tensor, top: int) -> Tensor:
+def _top_by_threshold(candidates: Candidates, ascending_BN: Tensor, top: int) -> Tensor:
     """All items from the score at place `top` up, read off the sorted scores: on one core ten times torch's topk."""
     rows, size = candidates.open_BN.shape
     reaching_BN = candidates.open_BN >= ascending_BN[:, size - top, None]
@@ -214,7 +263,7 @@ def _top_by_threshold(candidates: _Candidates, ascending_BN: Tensor, top: int) -
     return items_BM
 
 
-def _top_by_selection(candidates: _Candidates, top: int) -> Tensor:
+def _top_by_selection(candidates: Candidates, top: int) -> Tensor:
     """`topk` finds some spare ones, too, in whatever order; rows whose tie goes beyond them are put in order whole."""
     size = candidates.open_BN.shape[1]
     width = min(size, top + _MARGIN)

@@ -94,11 +94,15 @@ class RunRecord:
             frozen vectors and of the items' categories that diversity was measured with; absent in earlier versions).
         model: encoder, parameters, trainable.
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
-        rerank: name and diversity; empty for the ranking as it came.
+        rerank: name, diversity and the strategy's other parameters; empty for the ranking as it came. Records of
+            earlier versions have name and diversity only.
         interpolation: weights by run; empty for a trained point.
         metrics: split -> metric name (as "ndcg@10") -> value.
         cost: fit_seconds, evaluate_seconds, steps, peak_memory_mb.
-        code: version, commit.
+        code: version, commit; of a derived point those that made it.
+        undefined: split -> metric name -> number of users without a value, who are left out of its mean; a metric that
+            all users have is not named. Empty in records of earlier versions.
+        empty_histories: split -> number of users whose empty history counted as the uniform reference.
     """
 
     identity: str
@@ -115,6 +119,8 @@ class RunRecord:
     rerank: dict[str, Any] = field(default_factory=dict)
     interpolation: dict[str, float] = field(default_factory=dict)
     exclude_seen: bool = True
+    undefined: dict[str, dict[str, int]] = field(default_factory=dict)
+    empty_histories: dict[str, int] = field(default_factory=dict)
     schema: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:

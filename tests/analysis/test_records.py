@@ -27,6 +27,18 @@ def test_reads_what_was_written(written_sweep: Path) -> None:
     assert len(slates) == 3000
 
 
+def test_a_record_of_an_earlier_version_is_read(sweep_folder: Path, edit_record: Edit) -> None:
+    content = json.loads((sweep_folder / "base" / "record.json").read_text(encoding="utf-8"))
+    for key in ("undefined", "empty_histories"):
+        content.pop(key, None)
+    (sweep_folder / "base" / "record.json").write_text(json.dumps(content), encoding="utf-8")
+    record = read_record(sweep_folder / "base")
+    assert (record.undefined, record.empty_histories) == ({}, {})
+    edit_record(sweep_folder / "base", {"undefined": {"test": {"ndcg@10": 3}}, "empty_histories": {"test": 2}})
+    record = read_record(sweep_folder / "base")
+    assert (record.undefined, record.empty_histories) == ({"test": {"ndcg@10": 3}}, {"test": 2})
+
+
 def test_null_becomes_nan(sweep_folder: Path, edit_record: Edit) -> None:
     edit_record(sweep_folder / "base", {"metrics": {"validation": {"auc": None}, "test": {"auc": 1}}})
     record = read_record(sweep_folder / "base")

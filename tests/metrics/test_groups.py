@@ -47,6 +47,18 @@ def _members(world: World, grouping: str, group: str) -> list[tuple[int, list[in
     return found
 
 
+def _pairs(world: World, members: list[tuple[int, list[int]]]) -> tuple[float, int]:
+    """Pairs (counted target, other rankable item) that the target wins, a tie being half won; and all of them."""
+    won, pairs = 0.0, 0
+    for user, targets in members:
+        scores, seen = world.scores_BN[user].tolist(), set(world.seen_BS[user].tolist())
+        for target in targets:
+            for other in set(range(SIZE)) - seen - set(targets):
+                won += (scores[target] > scores[other]) + (scores[target] == scores[other]) / 2
+                pairs += 1
+    return won, pairs
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_every_metric_of_every_group_equals_a_loop(seed: int) -> None:
     found, world = _measured(World.make(users=40, seed=seed), [slice(0, 17), slice(17, 40)])
@@ -76,6 +88,10 @@ def test_every_metric_of_every_group_equals_a_loop(seed: int) -> None:
             ), (grouping, group, name)
         aucs = measures.auc(restricted.above_BT, restricted.ties_BT, restricted.candidates_B)
         assert found[grouping, group, "auc"].value == pytest.approx(float(aucs.nanmean()), nan_ok=True)
+        won, pairs = _pairs(world, members)
+        pooled = found[grouping, group, "auc_pooled"]
+        assert pooled.value == pytest.approx(won / pairs if pairs else math.nan, nan_ok=True)
+        assert pooled.users == len(members)
 
 
 def test_set_level_values_of_parts() -> None:

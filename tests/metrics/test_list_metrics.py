@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -12,6 +13,7 @@ from divrec.batch import Catalogue, Slate
 from divrec.metrics import (
     AverageDistance,
     CategoryEntropy,
+    DistinctCategories,
     MinimumDistance,
     PopularityBias,
     SimpsonDiversity,
@@ -74,3 +76,28 @@ def test_a_duplicate_has_no_distance(catalogue: Catalogue) -> None:
     metric = MinimumDistance(3)
     metric.update(Slate(torch.tensor([[4, 9, 4]]), torch.zeros(1, 3)), catalogue)
     assert float(metric.compute()) == pytest.approx(0, abs=1e-6)
+
+
+def test_duplicates_in_narrow_numbers_are_not_closer_than_nothing() -> None:
+    vectors_ND = torch.nn.functional.normalize(torch.randn(200, 37, generator=torch.Generator().manual_seed(0)), dim=-1)
+    one_each = Catalogue(vectors_ND, torch.zeros(200, 1).long(), torch.ones(200, 1), 1, torch.ones(200).long())
+    doubled = Slate(torch.arange(200).unsqueeze(-1).expand(200, 2), torch.zeros(200, 2))
+    assert bool((1 - (vectors_ND * vectors_ND).sum(-1) < 0).any()), "rounding makes some negative"
+    metric = MinimumDistance(2)
+    metric.update(doubled, one_each)
+    assert bool((metric.values_B >= 0).all())
+    assert not bool(torch.signbit(metric.values_B).any()), "nor is one printed as -0"
+
+
+@pytest.mark.parametrize("kind", [CategoryEntropy, SimpsonDiversity, DistinctCategories])
+def test_a_list_of_items_without_a_category_has_no_shares(kind: type[UserMean], catalogue: Catalogue) -> None:
+    weights_NJ = catalogue.category_weights_NJ.clone()
+    weights_NJ[[3, 7]] = 0
+    bare = dataclasses.replace(catalogue, category_weights_NJ=weights_NJ)
+    metric = kind(3)  # type: ignore[call-arg]
+    metric.update(Slate(torch.tensor([[3, 7, -1], [3, 7, 12], [-1, -1, -1]]), torch.zeros(3, 3)), bare)
+    assert metric.values_B.isnan().tolist() == [True, False, True]
+    assert int(metric.undefined) == 2
+    alone = kind(1)  # type: ignore[call-arg]
+    alone.update(Slate(torch.tensor([[12]]), torch.zeros(1, 1)), bare)
+    assert metric.values_B[1] == pytest.approx(float(alone.values_B[0])), "the others of its list do not count"

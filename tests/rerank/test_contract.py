@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import pytest
@@ -215,3 +216,27 @@ def test_lists_longer_than_what_there_is_are_refused(name: str) -> None:
 def test_strategies_that_read_the_audience_say_so(name: str) -> None:
     with pytest.raises(ConfigError, match=f"rerank.{name}"):
         configured(name, 0.5)(make_ranking(1, 9, 9), make_catalogue(9), 5)
+
+
+@every_strategy
+def test_records_tell_all_that_a_strategy_was_built_with(name: str) -> None:
+    strategy = configured(name, 0.5)
+    node = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")[name])
+    assert isinstance(node, dict)
+    expected = {key: value for key, value in node.items() if not str(key).startswith("_")} | {"diversity": 0.5}
+    assert strategy.parameters == expected
+    assert json.loads(json.dumps(strategy.parameters)) == strategy.parameters
+    assert strategy.label == name, "the defaults are those of the file"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in STATEFUL])
+def test_a_longer_list_begins_with_the_shorter(name: str) -> None:
+    short, long = _lists(name, 0.6, k=4), _lists(name, 0.6, k=9)
+    assert torch.equal(long.items_BK[:, :4], short.items_BK)
+
+
+@every_strategy
+@pytest.mark.parametrize("pool", [2.5, "many", True])
+def test_a_pool_is_a_whole_number(name: str, pool: object) -> None:
+    with pytest.raises(Exception, match=rf"rerank\.{name}\.pool"):
+        configured(name, 0.5, pool=pool)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from divrec.run.evaluate import spelled_out
+from divrec.errors import ConfigError
+from divrec.run.evaluate import spell_out, spelled_out
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,11 @@ def test_everything_leaves_none_out() -> None:
     names = spelled_out("rerank=glob(*)").removeprefix("rerank=[").removesuffix("]").split(",")
     assert "none" not in names
     assert len(names) >= 11
+
+
+def test_a_pattern_without_a_match_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no strategy matches; got 'zzz"):
+        spelled_out("rerank=glob(zzz*)")
+    monkeypatch.setattr("sys.argv", ["evaluate.py", "run=a", "rerank=glob(none)"])
+    with pytest.raises(SystemExit, match="^ConfigError: rerank: no strategy matches"):
+        spell_out()

@@ -64,6 +64,7 @@ DECIDES_NOTHING = [
     "trainer.devices=2",
     "trainer=ddp",
     "checkpoint_minutes=5",
+    "ranking_chunk=7",
     "trainer.log_every_n_steps=1",
     "hydra.run.dir=elsewhere",
 ]

@@ -67,7 +67,12 @@ def test_a_line_of_points_joins_the_front(sweep, monkeypatch):
             "groups.parquet",
         }
     assert record_of(points(sweep)[names[0]])["interpolation"] == {"control": 0.75, "gini-1": 0.25}
-    assert record_of(points(sweep)[f"{names[0]}-mmr-0.5"])["rerank"] == {"name": "mmr", "diversity": 0.5}
+    assert record_of(points(sweep)[f"{names[0]}-mmr-0.5"])["rerank"] == {
+        "name": "mmr",
+        "diversity": 0.5,
+        "relevance": "zscore",
+        "pool": 100,
+    }
     assert not read_sweep(sweep).broken
     monkeypatch.delenv("WANDB_MODE")
     assert command(front, f"dir={sweep}").code == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,7 +168,7 @@ def test_rerankers_add_points_without_weights(tiny_shop, tmp_path):
     for name, strength in zip(names, (0.3, 0.7), strict=True):
         derived = read_record(folder / "points" / name)
         assert derived.name == f"run/{name}"
-        assert derived.rerank == {"name": "mmr", "diversity": strength}
+        assert derived.rerank == {"name": "mmr", "diversity": strength, "relevance": "zscore", "pool": 100}
         assert not list((folder / "points" / name).rglob("*.safetensors"))
     own, strong = read_record(folder), read_record(folder / "points" / "mmr-0.7")
     assert strong.metrics["test"]["ilad@10"] > own.metrics["test"]["ilad@10"]
@@ -183,6 +185,87 @@ def test_re_ranking_later_gives_what_re_ranking_at_once_gave(tiny_shop, tmp_path
     before = changes(later / "points")
     assert command(evaluate, f"run={later}", "rerank.mmr.diversity=[0.5]").code == 0
     assert changes(later / "points") == before
+
+
+def test_other_parameters_are_other_points_and_what_is_there_is_said(tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    tiny_shop.train(folder, "rerank=mmr", "rerank.mmr.diversity=[0.5]")
+    again = command(evaluate, f"run={folder}", "rerank.mmr.diversity=[0.5,0.7]")
+    assert "already there: mmr-0.5" in again.text
+    assert "added mmr-0.7" in again.text
+    answer = command(evaluate, f"run={folder}", "rerank.mmr.diversity=[0.5]", "rerank.mmr.pool=30")
+    assert "added mmr_pool30-0.5" in answer.text
+    record = read_record(folder / "points" / "mmr_pool30-0.5")
+    assert record.name == "run/mmr_pool30-0.5"
+    assert record.rerank == {"name": "mmr_pool30", "diversity": 0.5, "relevance": "zscore", "pool": 30}
+    assert set(record.code) == {"version", "commit"}
+    assert not same_files(folder / "points" / "mmr-0.5", folder / "points" / "mmr_pool30-0.5")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (
+            {"rerank": {"name": "mmr", "diversity": 0.5, "relevance": "zscore", "pool": 7}},
+            ["pool: 7 -> 100", "keep both"],
+        ),
+        ({"rerank": {"name": "mmr", "diversity": 0.5000001}}, ["diversity: 0.5000001 -> 0.5"]),
+        ({"identity": "of another"}, ["another training", "delete this folder"]),
+    ],
+)
+def test_a_point_of_other_parameters_is_refused_and_left_alone(edit, words, tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    tiny_shop.train(folder, "rerank=mmr", "rerank.mmr.diversity=[0.5]")
+    file = folder / "points" / "mmr-0.5" / "record.json"
+    file.write_text(json.dumps(record_of(file.parent) | edit), encoding="utf-8")
+    before = changes(folder / "points")
+    answer = command(evaluate, f"run={folder}", "rerank.mmr.diversity=[0.5]")
+    assert answer.code == 1
+    for word in ("points/mmr-0.5", *words):
+        assert word in answer.text
+    assert changes(folder / "points") == before
+
+
+def test_a_point_of_an_earlier_version_is_accepted(tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    tiny_shop.train(folder, "rerank=mmr", "rerank.mmr.diversity=[0.5]")
+    file = folder / "points" / "mmr-0.5" / "record.json"
+    old = {key: value for key, value in record_of(file.parent).items() if key not in ("undefined", "empty_histories")}
+    file.write_text(json.dumps(old | {"rerank": {"name": "mmr", "diversity": 0.5}}), encoding="utf-8")
+    answer = command(evaluate, f"run={folder}", "rerank.mmr.diversity=[0.5]")
+    assert answer.code == 0
+    assert "already there: mmr-0.5" in answer.text
+
+
+def test_records_count_users_without_a_value_and_without_a_history(tiny_shop, tmp_path):
+    folder = tmp_path / "run"
+    tiny_shop.train(folder, "rerank=mmr", "rerank.mmr.diversity=[0.5]")
+    for place in (folder, folder / "points" / "mmr-0.5"):
+        record = read_record(place)
+        assert set(record.undefined) == set(record.empty_histories) == {"validation", "test"}
+        for split in record.undefined:
+            users = pd.read_parquet(place / "users.parquet").query("split == @split")
+            missing = users.drop(columns=["split", "user_id"]).isna().sum()
+            assert record.undefined[split] == missing[missing > 0].to_dict()
+
+
+def test_lists_longer_than_k_are_delivered_where_they_are_measured(tiny_shop, tmp_path):
+    short, long = tmp_path / "short", tmp_path / "long"
+    rerank = "rerank=mmr", "rerank.mmr.diversity=[0.5]"
+    assert tiny_shop.train(short, *POINT, *rerank).code == 0
+    assert tiny_shop.train(long, *POINT, *rerank, "metrics.k=[5,10,20]").code == 0
+    for name in ("", "points/mmr-0.5"):
+        one, other = read_record(short / name), read_record(long / name)
+        for split in ("validation", "test"):
+            assert {f"{metric}@{k}" for metric in ("ndcg", "gini") for k in (5, 10, 20)} <= other.metrics[split].keys()
+            shared = {metric: other.metrics[split][metric] for metric in one.metrics[split]}
+            assert shared == pytest.approx(one.metrics[split], nan_ok=True), "k decides what is trained and compared"
+        slates = pd.read_parquet(long / name / "slates.parquet")
+        assert (slates.groupby(["split", "user_id"])["rank"].max() == 20).all()
+        first = slates[slates["rank"] <= 10].reset_index(drop=True)
+        assert first.equals(pd.read_parquet(short / name / "slates.parquet"))
+    assert command(evaluate, f"run={long}", "rerank=dpp", "rerank.dpp.diversity=[0.5]").code == 0
+    assert "recall@20" in read_record(long / "points" / "dpp-0.5").metrics["test"]
 
 
 def test_a_run_that_breaks_off_leaves_no_record(tiny_shop, tmp_path, monkeypatch):

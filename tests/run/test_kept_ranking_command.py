@@ -151,3 +151,21 @@ def test_the_weights_of_a_first_stage_count_too(trained, run):
     assert before != finished.weights_hash(trained, {"model": {}})
     shifted_weights(run)
     assert finished.weights_hash(trained, second) != before
+
+
+def test_a_pool_beyond_the_kept_ranking_is_ranked_anew_and_all_of_it_can_be_chosen(run, built, monkeypatch, tmp_path):
+    monkeypatch.setattr("divrec.run.assembly._POOL", 20)  # the shop has fewer items than a hundred
+    assert command(evaluate, f"run={run}", "rerank.mmr.pool=20", "rerank.mmr.diversity=[0.5]").code == 0
+    assert [name.split("-")[1] for name in files(run)] == ["top20", "top20"]
+    shutil.copytree(run, tmp_path / "anew")
+    answer = command(evaluate, f"run={run}", "rerank=mmr", "rerank.mmr.pool=40", "rerank.mmr.diversity=[0.5]")
+    assert "too few for 40: ranked anew" in answer.text
+    assert len(built) == 2
+    assert [name.split("-")[1] for name in files(run)] == ["top40", "top40"]
+    wide = run / "points" / "mmr_pool40-0.5"
+    assert not same_files(wide, run / "points" / "mmr_pool20-0.5"), "items beyond the first twenty were chosen"
+    answer = command(evaluate, f"run={run}", "rerank=ssd", "rerank.ssd.pool=20", "rerank.ssd.diversity=[0.5]")
+    assert answer.code == 0
+    assert len(built) == 2, "a longer ranking serves a smaller pool"
+    command(evaluate, f"run={tmp_path / 'anew'}", "rerank=ssd", "rerank.ssd.pool=20", "rerank.ssd.diversity=[0.5]")
+    assert same_files(run / "points" / "ssd_pool20-0.5", tmp_path / "anew" / "points" / "ssd_pool20-0.5")

@@ -36,6 +36,14 @@ TRAINING_MISTAKES = [
     (["diversity=gini", "diversity.gini.weight=-1", "beta=1"], ["weight", "at least 0"]),
     (["task=bce", "task.num_negatives=0"], ["task.num_negatives:", "a whole number of at least 1"]),
     (["rerank=mmr", "rerank.mmr.diversity=2"], ["rerank.mmr.diversity:", "[0, 1]"]),
+    (["rerank=mmr", "rerank.mmr.diversity=[]"], ["rerank.mmr.diversity:", "no strength"]),
+    (["rerank=mmr", "rerank.mmr.diversity=[0.5,0.5]"], ["rerank:", "asked for twice", "mmr-0.5"]),
+    (["rerank=mmr", "rerank.mmr.pool=2.5"], ["rerank.mmr.pool:", "whole number"]),
+    (["rerank=mmr", "rerank.mmr.pool=15", "metrics.k=[10,20]"], ["rerank.mmr.pool:", "a list of 20", "pool=20"]),
+    (["metrics.k=[5,20]"], ["metrics.k:", "k = 10", "metrics.k=[5,10,20]"]),
+    (["metrics.k=[10,0]"], ["metrics.k:", "at least 1"]),
+    (["metrics.k=many"], ["metrics.k:", "whole number"]),
+    (["ranking_chunk=0"], ["ranking_chunk:", "at least 1"]),
     (["relaxation.width=0"], ["relaxation.width:", "above 0"]),
     (["schedule.steps=0"], ["schedule.steps:", "at least 1"]),
     (["schedule.validate_every=null"], ["schedule.validate_every:", "patience"]),
@@ -76,6 +84,7 @@ def test_train(overrides, words, tiny_shop, tmp_path):
         ("train", ["-m", "+sweep=smoke", "diversity=nonsense", "k=0", "nonsense=1"], ["nonsense"]),
         ("front", ["dir=/no/such/sweep"], ["dir:", "no such folder", "outputs/sweeps"]),
         ("evaluate", ["rerank=nonsense", "run=a"], ["rerank/nonsense", "mmr"]),
+        ("evaluate", ["rerank=glob(zzz*)", "run=a"], ["rerank:", "no strategy matches", "zzz*", "mmr"]),
         ("data", ["data=nonsense"], ["data/nonsense", "completejourney"]),
     ],
     ids=lambda each: each if isinstance(each, str) else " ".join(each),
@@ -134,6 +143,21 @@ def test_weights_of_another_model(tiny_shop, tiny_sweep, tmp_path):
 
 def test_evaluate_without_a_run(tmp_path):
     assert_one_message(command(evaluate, f"run={tmp_path}"), ["run:", "no finished run", "record.json"])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("rerank=none", ["rerank:", "no strategy is asked for", "rerank=mmr"]),
+        ("rerank.mmr.diversity=[]", ["rerank.mmr.diversity:", "no strength"]),
+        ("rerank.mmr.diversity=[0.3,0.3]", ["rerank:", "asked for twice", "mmr-0.3"]),
+        ("rerank.mmr.pool=9", ["rerank.mmr.pool:", "a list of 10", "rerank.mmr.pool=10"]),
+    ],
+)
+def test_evaluate_with_nothing_to_do_or_twice_the_same(override, words, tiny_sweep):
+    run = tiny_sweep.folder / "control"
+    assert_one_message(command(evaluate, f"run={run}", override), words)
+    assert not (run / "ranking").exists()
 
 
 def test_a_front_of_a_folder_without_a_sweep(tmp_path):

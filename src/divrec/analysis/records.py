@@ -76,7 +76,7 @@ def read_record(folder: Path) -> RunRecord:
         )
     fields = dataclasses.fields(RunRecord)
     names = {field.name for field in fields}
-    optional = {"rerank", "interpolation", "exclude_seen", "schema"}
+    optional = {"rerank", "interpolation", "exclude_seen", "undefined", "empty_histories", "schema"}
     if wrong := (names - optional - content.keys()) | (content.keys() - names):
         raise RecordError("keys missing or unknown", where=str(path), got=sorted(wrong), mend=_AGAIN)
     _check_content(content, path)

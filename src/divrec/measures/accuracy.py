@@ -12,7 +12,9 @@ from torch import Tensor
 
 
 def recall(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected hits in the top k over the number of relevant items (not over min(k, relevant)).
+    """Expected hits in the top k over the number of relevant items (Kent et al. 1955), not over min(k, relevant).
+
+    Ties in expectation as in McSherry & Najork 2008.
 
     Returns:
         (B,), in [0, 1]; 1 = all relevant items are delivered. NaN without a target.
@@ -22,7 +24,9 @@ def recall(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
 
 
 def precision(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Expected hits in the top k over k; a list that is shorter than k counts as padded with misses.
+    """Expected hits in the top k over k (Kent et al. 1955); a list shorter than k counts as padded with misses.
+
+    Ties in expectation as in McSherry & Najork 2008.
 
     Returns:
         (B,), in [0, min(1, relevant / k)]; higher = fewer misses are delivered. NaN without a target.
@@ -31,7 +35,7 @@ def precision(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
 
 
 def hit_rate(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
-    """Chance of at least one hit in the top k; NaN without a target. Range [0, 1].
+    """Chance of at least one hit in the top k (Deshpande & Karypis 2004), in [0, 1]; NaN without a target.
 
     Of the best tie group's t items, n of them relevant, j = k - above come into the list: 1 - C(t - n, j) / C(t, j).
     """

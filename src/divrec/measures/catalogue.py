@@ -1,6 +1,6 @@
-"""The catalogue as a whole: how evenly it is shown, and how popular its items are.
+"""The catalogue as a whole: how evenly it is shown, and how popular its items are, all of them or those of a list.
 
-Shapes: N items.
+Shapes: N items, B rows (users), K delivered items.
 """
 
 from __future__ import annotations
@@ -62,10 +62,48 @@ def coverage(exposure_N: Tensor) -> Tensor:
 
 
 def popularity_weight(counts_N: Tensor) -> Tensor:
-    """Popularity of each item in [0, 1): 1 - I_i / I_max with I = -log2((n_i + 1) / (n + N)); 0 = never touched."""
+    """Popularity of each item: 1 - I_i / I_max with the self-information I = -log2((n_i + 1) / (n + N)).
+
+    Self-information is how Zhou et al. (2010) measure novelty; adding one event to each item and turning the scale
+    round are ours.
+
+    Returns:
+        (N,) float64, in [0, 1): 0 = never touched, higher = more popular.
+    """
     counts = counts_N.double()
     information = -torch.log2((counts + 1) / (counts.sum() + counts.shape[-1]))
     return 1 - information / -torch.log2(1 / (counts.sum() + counts.shape[-1]))
+
+
+def popularity_bias(weights_BK: Tensor, valid_BK: Tensor) -> Tensor:
+    """Mean `popularity_weight` of the listed items (a list's novelty by Zhou et al. 2010, turned round and scaled).
+
+    Returns:
+        (B,), in [0, 1); lower = more of the long tail. NaN for an empty list.
+    """
+    return _listed_mean(weights_BK, valid_BK)
+
+
+def average_popularity(counts_BK: Tensor, valid_BK: Tensor) -> Tensor:
+    """Mean number of training events of the listed items (ARP; Yin et al. 2012).
+
+    Returns:
+        (B,) float64, from 0; lower = more of the long tail. NaN for an empty list.
+    """
+    return _listed_mean(counts_BK.double(), valid_BK)
+
+
+def long_tail_share(classes_BK: Tensor, valid_BK: Tensor) -> Tensor:
+    """Share of the listed items that are of the tail, or new (APLT; Abdollahpouri et al. 2019).
+
+    Args:
+        classes_BK: `popularity_class` of the listed items.
+        valid_BK: False at padding.
+
+    Returns:
+        (B,) float64, in [0, 1]; higher = more of the long tail. NaN for an empty list.
+    """
+    return _listed_mean((classes_BK >= TAIL).double(), valid_BK)
 
 
 def effective_coverage(exposure_N: Tensor) -> Tensor:
@@ -99,3 +137,7 @@ def popularity_class(counts_N: Tensor) -> Tensor:
     classes_N[(counts_N > 0) & (counts_N <= tail_up_to)] = TAIL
     classes_N[counts_N >= head_from] = HEAD
     return classes_N
+
+
+def _listed_mean(values_BK: Tensor, valid_BK: Tensor) -> Tensor:
+    return values_BK.masked_fill(~valid_BK, 0).sum(-1) / valid_BK.sum(-1)

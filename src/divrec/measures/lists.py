@@ -50,23 +50,27 @@ def average_distance(slate_BN: Tensor, items_ND: Tensor) -> Tensor:
 
 
 def minimum_distance(vectors_BKD: Tensor, valid_BK: Tensor) -> Tensor:
-    """Smallest pairwise distance 1 - cos of a list (ILMD): shows near-duplicates that an average hides.
+    """Smallest pairwise distance 1 - cos of a list (ILMD; Chen, Zhang & Zhou 2018): what an average hides.
+
+    It shows near-duplicates. Rounding of narrow numbers does not make it negative.
 
     Returns:
-        (B,), in [0, 2]; higher is more diverse. NaN for lists of fewer than two items.
+        (B,), in [0, 2]; 0 = a duplicate, higher is more diverse. NaN for lists of fewer than two items.
     """
     size = valid_BK.shape[-1]
     pairs = valid_BK.unsqueeze(-1) & valid_BK.unsqueeze(-2) & ~torch.eye(size, dtype=torch.bool, device=valid_BK.device)
     distances = distance(vectors_BKD, vectors_BKD).masked_fill(~pairs, torch.inf).flatten(-2)
-    smallest = distances.min(-1).values
+    smallest = distances.min(-1).values.clamp(min=0)
     return torch.where(torch.isinf(smallest), torch.nan, smallest)
 
 
 def distinct_categories(share_BC: Tensor) -> Tensor:
-    """Number of categories that a list touches; higher is more diverse. An item in two categories touches both.
+    """Number of categories that a list touches (category coverage of Zheng et al. 2021); higher is more diverse.
+
+    An item in two categories touches both.
 
     Returns:
-        (B,) float64, in [1, min(C, k J)]; NaN where the share is (an empty list).
+        (B,) float64, in [1, min(C, k J)]; NaN where the share is (a list without items, or without any in a category).
     """
     count = (share_BC > 0).sum(-1).double()
     return torch.where(share_BC.isnan().any(-1), torch.nan, count)
@@ -111,5 +115,5 @@ def distance_summary(distances_BKK: Tensor, valid_BK: Tensor) -> tuple[Tensor, T
     pairs_BKK = valid_BK.unsqueeze(-1) & valid_BK.unsqueeze(-2) & upper_KK
     count_B = pairs_BKK.sum((-1, -2))
     mean_B = distances_BKK.masked_fill(~pairs_BKK, 0).sum((-1, -2)) / count_B
-    smallest_B = distances_BKK.masked_fill(~pairs_BKK, torch.inf).flatten(1).amin(-1)
+    smallest_B = distances_BKK.masked_fill(~pairs_BKK, torch.inf).flatten(1).amin(-1).clamp(min=0)
     return mean_B, smallest_B.masked_fill(count_B == 0, torch.nan)

@@ -29,6 +29,7 @@ _ACCURACY: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "mrr": measures.mrr,
     "map": measures.average_precision,
 }
+_COUNTS = ("users_G", "won_twice_G", "pairs_G")
 _SHOWN: dict[str, Callable[[Tensor], Tensor]] = {
     "coverage": measures.coverage,
     "gini": lambda exposure_N: measures.gini_index(exposure_N.double()),
@@ -44,7 +45,8 @@ class GroupValue(NamedTuple):
         group: "cold", "head", ..., or the number of the category.
         metric: as in the records.
         value: mean over the group's users, or the set-level value.
-        users: users with a value; for set-level values the users of the group, or -1 for a group of items.
+        users: users with a value; for the pooled AUC and the set-level values the users of the group, but -1 for what
+            is shown of a group of items.
     """
 
     grouping: str
@@ -55,7 +57,7 @@ class GroupValue(NamedTuple):
 
 
 class GroupMetrics(Metric):
-    """Sums and counts of per-user values by group, and exposure counts by activity; all added up over processes.
+    """Sums and counts of per-user values and of pairs by group, exposure by activity; all added up over processes.
 
     Args:
         catalogue: gives classes and categories of the items.
@@ -68,6 +70,8 @@ class GroupMetrics(Metric):
     total_GM: Tensor
     defined_GM: Tensor
     users_G: Tensor
+    won_twice_G: Tensor
+    pairs_G: Tensor
 
     def __init__(self, catalogue: Catalogue, sizes: Sequence[int], names: Sequence[str]) -> None:
         super().__init__()
@@ -78,7 +82,8 @@ class GroupMetrics(Metric):
         width = len(self.names)
         self.add_state("total_GM", torch.zeros(groups, width, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("defined_GM", torch.zeros(groups, width, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("users_G", torch.zeros(groups, dtype=torch.int64), dist_reduce_fx="sum")
+        for name in _COUNTS:
+            self.add_state(name, torch.zeros(groups, dtype=torch.int64), dist_reduce_fx="sum")
         for k in self.sizes:
             empty = torch.zeros(len(ACTIVITIES), catalogue.size, dtype=torch.int64)
             self.add_state(f"exposure_{k}", empty, dist_reduce_fx="sum")
@@ -96,20 +101,22 @@ class GroupMetrics(Metric):
         touched_B = (seen_BS < self._catalogue.size).sum(-1)
         activity_B = torch.bucketize(touched_B, touched_B.new_tensor(_ACTIVITY_EDGES))
         self._add(activity_B, values_BM)
+        self._add_pairs(activity_B, ranking.above_BT, ranking.ties_BT, ranking.candidates_B)
         for k in self.sizes:
             self._show(f"exposure_{k}", activity_B, slate.items_BK[:, :k])
         ranks = (ranking, delivered_ranks(slate, ranking))
         first = len(ACTIVITIES)
         rows_R, classes_R, kept_RT = self._by_class(ranking.targets_BT)
-        self._add(first + classes_R, self._restricted(values_BM, ranks, rows_R, kept_RT))
+        self._add_restricted(first + classes_R, values_BM, ranks, rows_R, kept_RT)
         rows_R, categories_R, kept_RT = self._by_category(ranking.targets_BT)
         first += len(measures.POPULARITY_CLASSES)
-        self._add(first + categories_R, self._restricted(values_BM, ranks, rows_R, kept_RT))
+        self._add_restricted(first + categories_R, values_BM, ranks, rows_R, kept_RT)
 
     def compute(self) -> dict[str, Tensor]:
         """The states, all processes together; `values` says what they mean."""
         exposures = {f"exposure_{k}": getattr(self, f"exposure_{k}") for k in self.sizes}
-        return {"total_GM": self.total_GM, "defined_GM": self.defined_GM, "users_G": self.users_G, **exposures}
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return {"total_GM": self.total_GM, "defined_GM": self.defined_GM, **counts, **exposures}
 
     def values(self) -> list[GroupValue]:
         """All groups that have users or items, all processes together."""
@@ -122,12 +129,18 @@ class GroupMetrics(Metric):
             if users_G[place]
             for name, value, count in zip(self.names, means_GM[place], counts_GM[place], strict=True)
         ]
-        return found + list(self._set_level(state))
+        return found + list(self._pooled(state)) + list(self._set_level(state))
 
     def _groups(self) -> Iterator[tuple[str, str]]:
         yield from (("activity", name) for name in ACTIVITIES)
         yield from (("popularity", name) for name in measures.POPULARITY_CLASSES)
         yield from (("category", str(number)) for number in range(self._catalogue.category_count))
+
+    def _pooled(self, state: Mapping[str, Tensor]) -> Iterator[GroupValue]:
+        shares_G = (state["won_twice_G"].double() / (2 * state["pairs_G"])).tolist()
+        for (grouping, group), share, users in zip(self._groups(), shares_G, state["users_G"].tolist(), strict=True):
+            if users:
+                yield GroupValue(grouping, group, "auc_pooled", share, users)
 
     def _set_level(self, state: Mapping[str, Tensor]) -> Iterator[GroupValue]:
         for k in self.sizes:
@@ -175,8 +188,10 @@ class GroupMetrics(Metric):
         kept_RT[inverse, real_BTJ.nonzero(as_tuple=True)[1]] = True
         return keys_R // count, keys_R % count, kept_RT
 
-    def _restricted(self, values_BM: Tensor, ranks: tuple[Ranking, Ranking], rows_R: Tensor, kept_RT: Tensor) -> Tensor:
-        """Values of the rows, (R, M); accuracy counts the kept targets only. `ranks`: the model's, as delivered."""
+    def _add_restricted(
+        self, groups_R: Tensor, values_BM: Tensor, ranks: tuple[Ranking, Ranking], rows_R: Tensor, kept_RT: Tensor
+    ) -> None:
+        """Add rows of users; accuracy counts the kept targets only. `ranks`: the model's, as delivered."""
         values_RM = values_BM[rows_R].clone()
         (own_above_RT, own_ties_RT), (above_RT, ties_RT) = (
             (each.above_BT[rows_R].masked_fill(~kept_RT, 0), each.ties_BT[rows_R].masked_fill(~kept_RT, 0))
@@ -188,13 +203,19 @@ class GroupMetrics(Metric):
                 values_RM[:, column] = _ACCURACY[metric](above_RT, ties_RT, int(k)).double()
             elif metric == "auc":
                 values_RM[:, column] = measures.auc(own_above_RT, own_ties_RT, ranks[0].candidates_B[rows_R])
-        return values_RM
+        self._add(groups_R, values_RM)
+        self._add_pairs(groups_R, own_above_RT, own_ties_RT, ranks[0].candidates_B[rows_R])
 
     def _add(self, groups_R: Tensor, values_RM: Tensor) -> None:
         missing_RM = values_RM.isnan()
         self.total_GM = self.total_GM.index_add(0, groups_R, values_RM.masked_fill(missing_RM, 0))
         self.defined_GM = self.defined_GM.index_add(0, groups_R, (~missing_RM).long())
         self.users_G = self.users_G.index_add(0, groups_R, torch.ones_like(groups_R))
+
+    def _add_pairs(self, groups_R: Tensor, above_RT: Tensor, ties_RT: Tensor, candidates_R: Tensor) -> None:
+        won_R, pairs_R = measures.pairs_won_twice(above_RT, ties_RT, candidates_R)
+        self.won_twice_G = self.won_twice_G.index_add(0, groups_R, won_R)
+        self.pairs_G = self.pairs_G.index_add(0, groups_R, pairs_R)
 
     def _show(self, state: str, activity_B: Tensor, items_BK: Tensor) -> None:
         exposure_GN: Tensor = getattr(self, state)

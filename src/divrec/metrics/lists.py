@@ -1,6 +1,7 @@
 """Diversity inside the delivered list of each user; the formulas are `divrec.measures`.
 
-An empty list has no value (NaN); a list of one item has no distance. Shapes: B users, K items, C categories.
+An empty list has no value (NaN), and neither has one of items without a category where shares of categories are
+compared; a list of one item has no distance. Shapes: B users, K items, C categories.
 """
 
 from __future__ import annotations
@@ -14,16 +15,11 @@ from divrec.metrics.mean import UserMean
 
 
 def slate_share(items_BK: Tensor, catalogue: Catalogue) -> Tensor:
-    """Share (B, C) of each category in the lists, float64; rows of empty lists are NaN."""
-    valid_BK = items_BK >= 0
-    listed_BK = items_BK.clamp(min=0)
-    share_BC = measures.category_share(
-        valid_BK.double(),
-        catalogue.categories_NJ[listed_BK],
-        catalogue.category_weights_NJ[listed_BK],
-        catalogue.category_count,
-    )
-    return share_BC.masked_fill(~valid_BK.any(-1, keepdim=True), torch.nan)
+    """Share (B, C) of each category in the lists, float64; NaN where no listed item has a category."""
+    categories_BKJ, weights_BKJ = listed_categories(items_BK, catalogue)
+    share_BC = measures.category_share((items_BK >= 0).double(), categories_BKJ, weights_BKJ, catalogue.category_count)
+    without_B = (weights_BKJ == 0).flatten(1).all(-1)
+    return share_BC.masked_fill(without_B.unsqueeze(-1), torch.nan)
 
 
 def listed_categories(items_BK: Tensor, catalogue: Catalogue) -> tuple[Tensor, Tensor]:
@@ -80,9 +76,8 @@ class PopularityBias(_ListMetric):
     def update(self, slate: Slate, catalogue: Catalogue) -> None:
         """Add the first k items of each list."""
         items_BK = slate.items_BK[:, : self.k]
-        valid_BK = items_BK >= 0
-        weights_BK = measures.popularity_weight(catalogue.counts_N)[items_BK.clamp(min=0)].masked_fill(~valid_BK, 0)
-        self.add(weights_BK.sum(-1) / valid_BK.sum(-1))
+        weights_BK = measures.popularity_weight(catalogue.counts_N)[items_BK.clamp(min=0)]
+        self.add(measures.popularity_bias(weights_BK, items_BK >= 0))
 
 
 class DistinctCategories(_ListMetric):
@@ -131,9 +126,8 @@ class LongTailShare(_ListMetric):
     def update(self, slate: Slate, catalogue: Catalogue) -> None:
         """Add the first k items of each list."""
         items_BK = slate.items_BK[:, : self.k]
-        valid_BK = items_BK >= 0
-        rare_N = measures.popularity_class(catalogue.counts_N) >= measures.TAIL
-        self.add((rare_N[items_BK.clamp(min=0)] & valid_BK).sum(-1) / valid_BK.sum(-1).double())
+        classes_BK = measures.popularity_class(catalogue.counts_N)[items_BK.clamp(min=0)]
+        self.add(measures.long_tail_share(classes_BK, items_BK >= 0))
 
 
 class AveragePopularity(_ListMetric):
@@ -142,6 +136,4 @@ class AveragePopularity(_ListMetric):
     def update(self, slate: Slate, catalogue: Catalogue) -> None:
         """Add the first k items of each list."""
         items_BK = slate.items_BK[:, : self.k]
-        valid_BK = items_BK >= 0
-        counts_BK = catalogue.counts_N[items_BK.clamp(min=0)].double().masked_fill(~valid_BK, 0)
-        self.add(counts_BK.sum(-1) / valid_BK.sum(-1))
+        self.add(measures.average_popularity(catalogue.counts_N[items_BK.clamp(min=0)], items_BK >= 0))

@@ -107,11 +107,14 @@ class ExposureMMR(OneAfterAnother):
         ConfigError: an argument is out of its range.
     """
 
+    named_by = ("diversity", "exposure")
+
     def __init__(
         self, diversity: float, exposure: float = _PRICE, relevance: Relevance = "zscore", pool: int = 100
     ) -> None:
         self.name = "exposure_mmr" if exposure == _PRICE else f"exposure_mmr_{exposure:g}"
         check_number("rerank.exposure_mmr.exposure", exposure, least=0)
+        self.exposure = float(exposure)
         super().__init__(diversity, relevance, pool, price=diversity * exposure)
 
     def _look_up(self, pool: Pool) -> None:

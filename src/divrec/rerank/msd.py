@@ -36,6 +36,7 @@ class MaximalSumOfDistances(PoolStrategy):
     """
 
     name = "msd"
+    named_by = ("diversity", "kernel")
 
     def __init__(
         self, diversity: float, relevance: Relevance = "zscore", pool: int = 100, kernel: Kernel = "text"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -35,6 +35,8 @@ class Reranker(Protocol):
     Attributes:
         name: the strategy's name, as in `conf/rerank`.
         diversity: its one knob in [0, 1]: 0 = the ranking as it came, 1 = as diverse as the strategy can.
+        parameters: all that it was built with, the knob among them, as JSON can hold it.
+        label: the name with all that sets it apart from the strategy with its defaults, but for the knob.
     """
 
     @property
@@ -44,6 +46,14 @@ class Reranker(Protocol):
     @property
     def diversity(self) -> float:
         """The knob in [0, 1]."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that it was built with, by argument."""
+
+    @property
+    def label(self) -> str:
+        """The name with all that is not the default."""
 
     def start(self) -> None:
         """Forget the users so far; called before the first batch of a split. Most strategies remember nothing."""

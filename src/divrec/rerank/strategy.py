@@ -5,15 +5,16 @@ Shapes: B users, M candidates, K delivered items, D dimension.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
 
 from divrec.batch import Catalogue, Ranking, Slate
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 from divrec.ranking import deliver
 from divrec.rerank.protocol import Audience
 from divrec.rerank.relevance import Relevance, relevance_of
@@ -46,7 +47,8 @@ class PoolStrategy(ABC):
     """Chooses k items out of a pool of the best ranked ones.
 
     Every strategy weighs (1 - diversity) * relevance against diversity * something of its own. Equal gains go to the
-    better ranked item. Candidates scored -inf come after all others, in the order of the ranking.
+    better ranked item. Candidates scored -inf come after all others, in the order of the ranking. Records tell all
+    parameters, so a strategy keeps each argument of its constructor as an attribute of the same name.
 
     Args:
         diversity: 0 = the ranking as it came, exactly; 1 = the scores count no more (but for the first item, where a
@@ -62,6 +64,7 @@ class PoolStrategy(ABC):
 
     name: str
     reads_history: ClassVar[bool] = False
+    named_by: ClassVar[tuple[str, ...]] = ("diversity",)  # arguments that the name of a point tells anyway
 
     def __init__(self, diversity: float, relevance: Relevance = "zscore", pool: int = 100) -> None:
         if not 0 <= diversity <= 1:
@@ -69,11 +72,23 @@ class PoolStrategy(ABC):
         if relevance not in get_args(Relevance):
             options = " or ".join(get_args(Relevance))
             raise ConfigError(f"relevance is {options}", where=f"rerank.{self.name}.relevance", got=relevance)
-        if pool < 1:
-            raise ConfigError("a pool holds at least one item", where=f"rerank.{self.name}.pool", got=pool)
+        check_number(f"rerank.{self.name}.pool", pool, least=1, whole=True)
         self.diversity = float(diversity)
         self.relevance: Relevance = relevance
         self.pool = pool
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All arguments of the constructor, each of which is an attribute of its name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @property
+    def label(self) -> str:
+        """The name, and each argument that is not the default, so that several can be compared: "mmr_pool150"."""
+        given = inspect.signature(type(self)).parameters
+        others = {name: value for name, value in self.parameters.items() if name not in self.named_by}
+        told = [_told(name, value) for name, value in others.items() if value != given[name].default]
+        return "_".join([self.name, *told])
 
     def start(self) -> None:  # noqa: B027 - most strategies remember nothing
         """Forget the users so far."""
@@ -127,3 +142,9 @@ class PoolStrategy(ABC):
         lowest = torch.finfo(base_BM.dtype).min
         base_BM.masked_fill_(pool.scores_BM == -torch.inf, lowest / 2)
         return base_BM.masked_fill_(pool.items_BM < 0, lowest)
+
+
+def _told(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{name}{value:g}" if isinstance(value, float) else f"{name}{value}"

@@ -16,19 +16,20 @@ from divrec.baselines import Baseline
 from divrec.batch import Catalogue
 from divrec.data import BehaviorDataModule
 from divrec.errors import ConfigError
-from divrec.evaluation import Protocol
+from divrec.evaluation import Protocol, by_name
 from divrec.models import CrossEncoder, ItemTexts, TextEncoder
 from divrec.objectives import TradeoffObjective
 from divrec.ranking import tie_order
 from divrec.rerank import Reranker
 from divrec.run.clusters import CLUSTER_SOURCE, cluster_items
-from divrec.run.door import build, call
+from divrec.run.door import build, call, list_sizes
 from divrec.run.first_stage import load_first_stage
 from divrec.schema import CATEGORIES, ITEM_ID, TEXT
 
 logger = logging.getLogger(__name__)
 
-_POOL = 100  # candidates kept of each ranking for re-rankers
+_POOL = 100  # candidates kept of each ranking for re-rankers, more if one asks for more
+_RANKING_CHUNK = 1_000_000  # of runs whose config does not say it
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,7 @@ def lay_ground(config: DictConfig, data: BehaviorDataModule) -> Ground:
     catalogue = _catalogue(data, texts)
     if data.needs_vectors:
         data.use_vectors(texts.item_vectors)
-    protocol = Protocol(
-        metrics=build(config.metrics),
-        k=config.k,
-        top=max(_POOL, config.k),
-        exclude_seen=config.exclude_seen,
-        tie_order_N=tie_order(catalogue.size, config.seed),
-    )
-    return Ground(data, encoder, texts, catalogue, list(table[ITEM_ID]), protocol)
+    return Ground(data, encoder, texts, catalogue, list(table[ITEM_ID]), _protocol(config, catalogue.size))
 
 
 def complete(config: DictConfig, ground: Ground, recipe: Any) -> Parts:  # noqa: ANN401 - a baseline, or a recipe
@@ -139,21 +133,43 @@ def rerankers(config: DictConfig) -> list[Reranker]:
     """One re-ranker for each strategy, strength and price; a node's `diversity` and `exposure` are numbers or lists.
 
     Raises:
-        ConfigError: for a strength that is no number, and for a pool that cannot fill a list.
+        ConfigError: for a strategy without a strength, a strength that is no number, a pool that cannot fill a list,
+            and for two points of one name.
     """
-    built = []
+    built, longest = [], max(list_sizes(config))
     for name, node in config.rerank.items():
         knobs = [knob for knob in ("diversity", "exposure") if knob in node]
         for values in itertools.product(*(_numbers(node[knob], f"rerank.{name}.{knob}") for knob in knobs)):
             built.append(call(build(node), f"rerank.{name}", **dict(zip(knobs, values, strict=True))))
-        if node.get("pool", _POOL) < config.get("k", 1):
-            raise ConfigError(f"cannot fill a list of k = {config.k} items", where=f"rerank.{name}.pool", got=node.pool)
+        if node.get("pool", _POOL) < longest:
+            raise ConfigError(
+                f"cannot fill a list of {longest} items (k, or the greatest of metrics.k)",
+                where=f"rerank.{name}.pool",
+                got=node.get("pool", _POOL),
+                mend=f"Raise it: rerank.{name}.pool={longest}",
+            )
+    by_name(built)
     return built
+
+
+def _protocol(config: DictConfig, size: int) -> Protocol:
+    """Lists as long as the longest that is measured; rankings as long as the largest pool, or the catalogue."""
+    pools = [node.get("pool", _POOL) for node in config.rerank.values()]
+    return Protocol(
+        metrics=build(config.metrics),
+        k=max(list_sizes(config)),
+        top=max(_POOL, min(size, max(pools, default=_POOL))),
+        exclude_seen=config.exclude_seen,
+        tie_order_N=tie_order(size, config.seed),
+        chunk=config.get("ranking_chunk", _RANKING_CHUNK),
+    )
 
 
 def _numbers(value: object, where: str) -> list[float]:
     """A number, or a list of them, as a list."""
     numbers: list[float] = []
+    if isinstance(value, ListConfig) and not value:
+        raise ConfigError("no strength is asked for", where=where, got=[], mend="Give a number, or a list of them.")
     for number in value if isinstance(value, ListConfig) else [value]:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise ConfigError("must be a number, or a list of them", where=where, got=number)

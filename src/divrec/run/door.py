@@ -91,6 +91,8 @@ def check_dials(config: DictConfig) -> None:
     check_number("k", config.k, least=1, whole=True)
     check_number("seed", config.seed, least=0, whole=True)
     check_number("threads", config.threads, least=1, whole=True)
+    check_number("ranking_chunk", config.ranking_chunk, least=1, whole=True)
+    _check_list_sizes(config)
     for key in ("exclude_seen", "spare_new"):
         if not isinstance(config[key], bool):
             raise ConfigError("must be true or false", where=key, got=config[key])
@@ -106,6 +108,25 @@ def check_dials(config: DictConfig) -> None:
             where="beta",
             got=config.beta,
             mend="Add diversity=gini (or another of conf/diversity), or set beta=0.",
+        )
+
+
+def list_sizes(config: DictConfig) -> list[int]:
+    """Lengths of the lists that are measured: `k`, or those of `metrics.k`."""
+    sizes = config.get("metrics", {}).get("k", config.k)
+    return list(sizes) if OmegaConf.is_list(sizes) else [sizes]
+
+
+def _check_list_sizes(config: DictConfig) -> None:
+    sizes = list_sizes(config)
+    for size in sizes:
+        check_number("metrics.k", size, least=1, whole=True)
+    if config.k not in sizes:
+        raise ConfigError(
+            f"k = {config.k} items are delivered, and lists of that length are not measured",
+            where="metrics.k",
+            got=sizes,
+            mend=f"Add it: metrics.k=[{','.join(map(str, sorted({*sizes, config.k})))}]; or set k.",
         )
 
 

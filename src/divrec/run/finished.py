@@ -98,11 +98,14 @@ def _trained(config: DictConfig, ground: Ground, folder: Path) -> ModelRanker:
 
 def _keeping(config: DictConfig, record: Mapping[str, Any], folder: Path, ground: Ground) -> Ranker:
     depends_on = _depends_on(config, record, folder, ground)
-    files = RankingFiles(folder / RANKING_FOLDER, depends_on, ground.protocol.kept)
-    kept = files.read(SPLITS)
+    asked = RankingFiles(folder / RANKING_FOLDER, depends_on, ground.protocol.kept)
+    found = asked.longest(SPLITS)
+    if found.top < asked.top:
+        logger.info("the top %d of %s are too few for %d: ranked anew", found.top, found.folder, asked.top)
+    kept = found.read(SPLITS) if found.top >= asked.top else None
     if kept is None:
-        return KeepingRanker(_trained(config, ground, folder), files)
-    logger.info("ranked before: %s", files.folder)
+        return KeepingRanker(_trained(config, ground, folder), asked)
+    logger.info("ranked before: %s", found.folder)
     return kept
 
 

@@ -24,6 +24,7 @@ _IRRELEVANT = (
     "kind",
     "init_from",
     "checkpoint_minutes",
+    "ranking_chunk",  # memory for time; the ranking is the same
     "data.root",  # what lies there counts, through the fingerprint
     "data.source.root",
     "data.datasets_root",
@@ -82,7 +83,9 @@ def recorded(folder: Path) -> dict[str, Any] | None:
         return content if content["identity"] else None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise RecordError(
-            f"the record is broken ({error})", where=str(file), mend="Delete the run's folder and start again."
+            f"the record is broken ({error})",
+            where=str(file),
+            mend="Delete the folder that it lies in and start again.",
         ) from error
 
 
@@ -135,6 +138,11 @@ def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) 
         where=str(folder),
         mend="Choose another folder (hydra.sweep.dir=FOLDER, or hydra.run.dir=FOLDER for one run), or delete this one.",
     )
+
+
+def code() -> dict[str, str]:
+    """Version and commit of the code that runs, as records have them."""
+    return {"version": __version__, "commit": commit()}
 
 
 def commit() -> str:

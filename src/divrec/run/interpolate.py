@@ -5,7 +5,6 @@ Nothing is trained: theta = theta_base + sum_i a_i (theta_i - theta_base).
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import hydra
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, check_number
 from divrec.run.door import CONF, friendly, required
-from divrec.run.evaluate import spelled_out
+from divrec.run.evaluate import spell_out
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="interpolate")
@@ -44,5 +43,5 @@ def _listed(config: DictConfig, key: str) -> list[object]:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = map(spelled_out, sys.argv[1:])
+    spell_out()
     main()

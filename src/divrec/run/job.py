@@ -19,16 +19,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from divrec import __version__
 from divrec.errors import ConfigError, RecordError
 from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
+from divrec.run import derived
 from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
 from divrec.run.finished import evaluate_again, evaluate_splits
 from divrec.run.hardware import check_hardware
-from divrec.run.identity import commit, finished, identity, recorded, refuse_another
+from divrec.run.identity import code, finished, identity, recorded, refuse_another
 from divrec.run.ruler import ruler
 from divrec.schema import (
     BASE,
@@ -36,7 +36,6 @@ from divrec.schema import (
     CONTROL,
     MODEL_FOLDER,
     POINTS_FOLDER,
-    RECORD_FILE,
     RULER,
     TEST,
     TRAINED,
@@ -123,15 +122,21 @@ def rerank(folder: Path, strategies: DictConfig, keep_ranking: bool = False) -> 
         keep_ranking: whether the run's ranking is read from its folder, or left there; false ranks anew.
 
     Raises:
-        RecordError: if there is no finished run.
+        RecordError: if there is no finished run, or a point of the same name and of other parameters.
         DataError: if its dataset has changed since.
+        ConfigError: if a strategy's parameters make no sense.
     """
     found = finished(folder, "run")
     config = OmegaConf.create(found["config"])
     config.rerank = strategies
-    missing = [
-        each for each in rerankers(config) if not (folder / POINTS_FOLDER / point_name(each) / RECORD_FILE).is_file()
+    asked = {point_name(each): each for each in rerankers(config)}
+    another = "holds a point of another training"
+    there = [
+        name for name, each in asked.items() if derived.is_there(_place(folder, name), found["identity"], each, another)
     ]
+    if there:
+        logger.info("already there: %s", ", ".join(there))
+    missing = [each for name, each in asked.items() if name not in there]
     if not missing:
         return
     results = evaluate_again(config, found, folder, missing, keep_ranking)
@@ -249,14 +254,14 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
             "trainable": sum(each.numel() for each in parameters if each.requires_grad),
         },
         objective=_objective_facts(config, parts, trained.terms),
-        metrics=evaluated.metrics,
+        **evaluated.outcome(),
         cost={
             "fit_seconds": trained.fitted.seconds,
             "evaluate_seconds": evaluated.seconds,
             "steps": trained.fitted.steps,
             "peak_memory_mb": _peak_memory_mb(),
         },
-        code={"version": __version__, "commit": commit()},
+        code=code(),
         exclude_seen=config.exclude_seen,
     )
 
@@ -280,13 +285,13 @@ def _write_derived(
 ) -> None:
     for each in strategies:
         name = point_name(each)
-        facts = record.to_dict() | {
-            "name": f"{record.name}/{name}",
-            "rerank": {"name": each.name, "diversity": each.diversity},
-            "metrics": results[name].metrics,
-            "cost": record.cost | {"evaluate_seconds": results[name].seconds},
-        }
-        write_point(folder / POINTS_FOLDER / name, RunRecord(**facts), results[name])
+        own = {"name": f"{record.name}/{name}", "cost": record.cost | {"evaluate_seconds": results[name].seconds}}
+        facts = record.to_dict() | derived.facts(results[name], each) | own
+        write_point(_place(folder, name), RunRecord(**facts), results[name])
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / POINTS_FOLDER / name
 
 
 def _peak_memory_mb() -> float:

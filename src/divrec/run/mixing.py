@@ -9,14 +9,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from divrec.errors import RecordError
 from divrec.evaluation import AS_RANKED, Evaluated, write_point
 from divrec.evaluation import point_name as reranked_name
 from divrec.models import Dial, changed_weights, save_dial
 from divrec.rerank import Reranker
+from divrec.run import derived
 from divrec.run.assembly import Parts, rerankers
 from divrec.run.finished import evaluate_splits, open_again
-from divrec.run.identity import commit, recorded
 from divrec.run.siblings import Amounts, FinishedRun, Siblings
 from divrec.schema import MODEL_FOLDER, POINTS_FOLDER, RunRecord
 from divrec.training import load_weights
@@ -58,7 +57,7 @@ def interpolate(siblings: Siblings, amounts: list[Amounts], strategies: DictConf
         dial: folder for what training changed, to turn the model while it serves; None writes nothing.
 
     Raises:
-        RecordError: a point of other runs lies where one is to be written.
+        RecordError: a point of other runs or parameters lies where one is to be written.
         DataError: the dataset has changed since the runs were trained.
     """
     config = OmegaConf.create(siblings.toward[0].record.config)
@@ -80,19 +79,12 @@ def interpolate(siblings: Siblings, amounts: list[Amounts], strategies: DictConf
     turned = Dial(parts.model, base, changes)
     for place in dict.fromkeys(each.amounts for each in missing):
         turned.set(*place)
-        _deliver(parts, siblings, [each for each in missing if each.amounts == place])
+        _deliver(parts, siblings, [each for each in missing if each.amounts == place], config.k)
 
 
 def _is_there(delivery: Delivery, siblings: Siblings) -> bool:
-    folder = delivery.folder(siblings)
-    found = recorded(folder)
-    if found is None:
-        return False
-    if found["identity"] != siblings.identity(delivery.amounts):
-        raise RecordError(
-            "holds a point between other runs", where=str(folder), mend="A run was trained again: delete this folder."
-        )
-    return True
+    own, another = siblings.identity(delivery.amounts), "holds a point between other runs"
+    return derived.is_there(delivery.folder(siblings), own, delivery.strategy, another)
 
 
 def _weights(parts: Parts, run: FinishedRun) -> dict[str, Tensor]:
@@ -100,13 +92,13 @@ def _weights(parts: Parts, run: FinishedRun) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in parts.model.state_dict().items()}
 
 
-def _deliver(parts: Parts, siblings: Siblings, deliveries: list[Delivery]) -> None:
+def _deliver(parts: Parts, siblings: Siblings, deliveries: list[Delivery], k: int) -> None:
     strategies = [each.strategy for each in deliveries if each.strategy is not None]
     results = evaluate_splits(parts, strategies)
     for each in deliveries:
         folder = each.folder(siblings)
         write_point(folder, _record(siblings, each, results[each.key]), results[each.key])
-        ndcg, gini = (results[each.key].metrics["test"][f"{name}@{parts.protocol.k}"] for name in ("ndcg", "gini"))
+        ndcg, gini = (results[each.key].metrics["test"][f"{name}@{k}"] for name in ("ndcg", "gini"))
         logger.info("%s: test ndcg %.4f, gini %.4f", folder.name, ndcg, gini)
 
 
@@ -115,15 +107,11 @@ def _record(siblings: Siblings, delivery: Delivery, evaluated: Evaluated) -> Run
     turned = siblings.turned(delivery.amounts)
     owner = turned[0][0].record
     regularizers = {name: weight for run, _ in turned for name, weight in run.record.objective["diversity"].items()}
-    strategy = delivery.strategy
-    facts = owner.to_dict() | {
+    own = {
         "identity": siblings.identity(delivery.amounts),
         "name": f"{owner.name}/{delivery.folder(siblings).name}",
         "objective": owner.objective | {"diversity": regularizers},
         "interpolation": siblings.weights(delivery.amounts),
-        "rerank": {} if strategy is None else {"name": strategy.name, "diversity": strategy.diversity},
-        "metrics": evaluated.metrics,
         "cost": owner.cost | {"fit_seconds": 0.0, "steps": 0, "evaluate_seconds": evaluated.seconds},
-        "code": owner.code | {"commit": commit()},
     }
-    return RunRecord(**facts)
+    return RunRecord(**(owner.to_dict() | derived.facts(evaluated, delivery.strategy) | own))
