@@ -235,5 +235,5 @@ def built(world: World, written_sweep: Path, tmp_path_factory: pytest.TempPathFa
     folder = Path(shutil.copytree(written_sweep, tmp_path_factory.mktemp("built") / written_sweep.name))
     shutil.rmtree(folder / "gini-1")
     (folder / "simpson-1" / "record.json").write_text("{")
-    texts = {f"i{item}": (f"Product <{item}> & more", f"c{world.categories_N[item]}") for item in range(500)}
+    texts = {f"i{item}": (f"Product <{item}> & more", (f"c{world.categories_N[item]}",)) for item in range(500)}
     return build_front(folder, texts, FEW)

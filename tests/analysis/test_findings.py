@@ -106,6 +106,12 @@ def test_verdicts() -> None:
     assert Conclusion(GAINS, "x", "", {"a": intervals["a"]}).everywhere
 
 
+def test_float_noise_is_no_finding() -> None:
+    noise = {"a": Interval(3e-9, 1e-9, 5e-9), "b": Interval(-4e-4, -5e-4, -3e-4)}
+    assert not Conclusion(GAINS, "x", "", noise, {"a": 6, "b": 3}).holds
+    assert [Conclusion(GAINS, "x", "", noise, {"a": 6, "b": 4}).verdict(key) for key in "ab"] == [0, -1]
+
+
 def test_without_replicates_nothing_is_claimed(front: GroupFront) -> None:
     bare = [replace(setting, replicates={}) for setting in front.settings if setting.first.selectable]
     control = next(setting for setting in bare if setting.name == "control")
@@ -113,6 +119,43 @@ def test_without_replicates_nothing_is_claimed(front: GroupFront) -> None:
     assert math.isnan(finding.stability)
     assert finding.operating.name == front.operating.name
     assert not any(step.price.known for step in finding.steps)
+
+
+def test_the_knee_has_a_place_with_an_interval_and_a_stability(front: GroupFront, content: dict) -> None:
+    finding = front.findings["1-gini@10"]
+    assert finding.knee is not None
+    assert 0 < finding.knee_stability <= 1
+    told = content["findings"]["1-gini@10"]
+    assert (told["knee"], told["knee_chosen_again"]) == (finding.knee.name, finding.knee_stability)
+    for key, axis in (("ndcg@10", front.accuracy), ("1-gini@10", finding.axis)):
+        place = told["knee_at"][key]
+        assert place["estimate"] == pytest.approx(finding.knee.value(axis, TEST))
+        assert place["low"] < place["estimate"] < place["high"]
+
+
+def test_the_stability_of_a_knee_counts_replicates_with_the_same_knee(front: GroupFront) -> None:
+    accuracy, axis, first = front.accuracy, front.axes[0], front.control.points
+
+    def setting(name: str, ndcg: float, gini: float, drawn: list[float]) -> Setting:
+        values = {
+            f"{split}/{key}": v for split in (VALIDATION, TEST) for key, v in (("ndcg@10", ndcg), ("gini@10", gini))
+        }
+        replicates = {key: np.full(4, value) for key, value in values.items()}
+        return Setting(name, first, values, {}, replicates=replicates | {"validation/ndcg@10": np.array(drawn)})
+
+    control, last = setting("control", 0.4, 0.9, [0.4] * 4), setting("last", 0.34, 0.5, [0.34] * 4)
+    near, far = (
+        setting("near", 0.39, 0.8, [0.39, 0.39, 0.39, 0.399]),
+        setting("far", 0.38, 0.6, [0.38, 0.38, 0.35, 0.35]),
+    )
+    finding = axis_finding([control, near, far, last], control, accuracy, axis)
+    assert finding.knee is far
+    assert finding.knee_stability == 0.5
+    bare = [replace(each, replicates={}) for each in (control, near, far, last)]
+    assert math.isnan(axis_finding(bare, bare[0], accuracy, axis).knee_stability)
+    straight = axis_finding([control, last], control, accuracy, axis)
+    assert straight.knee is None
+    assert math.isnan(straight.knee_stability)
 
 
 def test_stability_counts_the_same_choice(front: GroupFront) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from divrec.analysis import FrontOptions, FrontSummary, build_front
+from divrec.analysis.report_cells import interval_cell
+from divrec.analysis.statistics import Interval
 from divrec.analysis.wording import ENGLISH, decimals, number, words_in
 
 CHINESE = words_in("zh")
@@ -51,6 +53,23 @@ def test_the_report_speaks_chinese(built: FrontSummary, tmp_path: Path, monkeypa
     assert "\u6743\u8861\u66f2\u7ebf" in text  # trade-off
     names = json.dumps([key for key in ENGLISH.texts if len(ENGLISH[key]) > 12 and ENGLISH[key] in text])
     assert names == "[]"
+
+
+@pytest.mark.parametrize(
+    ("interval", "text", "style"),
+    [
+        (Interval(2e-9, 1e-9, 3e-9), "0.0000", ""),
+        (Interval(-2e-9, -3e-9, -1e-9), "0.0000", ""),
+        (Interval(4e-5, 1e-5, 2e-4), "0.0000 (0.0000 to +0.0002)", ""),
+        (Interval(0.01, 1e-9, 0.02), "+0.0100 (0.0000 to +0.0200)", "up"),
+        (Interval(-0.01, -0.02, -0.005), "\u22120.0100 (\u22120.0200 to \u22120.0050)", "down"),
+        (Interval(0.01, -0.01, 0.02), "+0.0100 (\u22120.0100 to +0.0200)", ""),
+        (Interval(0.01), "+0.0100", ""),
+    ],
+)
+def test_what_rounds_to_zero_has_neither_color_nor_ends(interval: Interval, text: str, style: str) -> None:
+    assert ENGLISH.change(interval) == text
+    assert interval_cell(interval, ENGLISH).style == style
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ class AxisFinding:
         stability: share of validation replicates in which the same setting is chosen; NaN without replicates.
         matched: share of the control's accuracy -> the most diverse real setting that keeps it; None = none gains.
         knee: where the way along the front bends; None where it does not.
+        knee_stability: share of validation replicates in which the same setting is the knee of the way that is chosen
+            there anew; NaN without a knee or replicates.
         steps: the way along the front, from the control on.
     """
 
@@ -55,6 +57,7 @@ class AxisFinding:
     stability: float
     matched: dict[float, Setting | None]
     knee: Setting | None
+    knee_stability: float
     steps: tuple[Step, ...]
 
 
@@ -79,6 +82,9 @@ def axis_finding(candidates: Sequence[Setting], control: Setting, accuracy: Axis
         stability=_stability(others, control, (accuracy, axis), operating),
         matched={share: None if place is None else others[place] for share, place in chosen.items()},
         knee=None if bend is None else stops[bend],
+        knee_stability=float("nan")
+        if bend is None
+        else _knee_stability(others, control, (accuracy, axis), stops[bend]),
         steps=tuple(_step(start, end, (accuracy, axis)) for start, end in zip(stops[:-1], stops[1:], strict=True)),
     )
 
@@ -117,3 +123,15 @@ def _stability(others: Sequence[Setting], control: Setting, axes: tuple[Axis, Ax
     diverse = np.where(kept & (points_RP2[:, :, 1] > own_RP2[:, :, 1]), points_RP2[:, :, 1], -np.inf)
     best = np.where(np.isfinite(diverse).any(axis=1), diverse.argmax(axis=1), -1)
     return float(np.mean(best == (-1 if chosen is None else chosen)))
+
+
+def _knee_stability(others: Sequence[Setting], control: Setting, axes: tuple[Axis, Axis], chosen: Setting) -> float:
+    points_RP2, own_RP2 = drawn_pairs(others, axes, VALIDATION), drawn_pairs([control], axes, VALIDATION)
+    if points_RP2 is None or own_RP2 is None:
+        return float("nan")
+    same = 0
+    for points_P2, own_2 in zip(points_RP2, own_RP2[:, 0], strict=True):
+        stops = way(points_P2, own_2.tolist(), WAY_SHARE)
+        bend = knee(np.vstack([own_2, points_P2[stops]]))
+        same += bend is not None and bend > 0 and others[stops[bend - 1]] is chosen
+    return same / len(points_RP2)

@@ -59,6 +59,11 @@ class Setting:
         values = self.replicates.get(f"{split}/{axis.metric}")
         return None if values is None else axis.turned_all(values)
 
+    def placed(self, axis: Axis) -> Interval:
+        """Value on an axis on test with its interval over resampled users (and seeds)."""
+        drawn = self.drawn(axis, TEST)
+        return percentile_interval(self.value(axis, TEST), np.empty(0) if drawn is None else drawn)
+
     def change(self, axis: Axis) -> Interval:
         """Difference to the control on test, on an axis."""
         interval = self.changes.get(axis.metric, Interval(math.nan))

@@ -16,6 +16,7 @@ from divrec.analysis.group_front import AxisGain, GroupFront, Series
 from divrec.analysis.options import FrontOptions
 from divrec.analysis.statistics import LEVEL, Interval
 from divrec.analysis.tradeoff import tradeoff_table
+from divrec.analysis.varied import varied_keys
 from divrec.analysis.wording import ENGLISH
 from divrec.schema import SPLITS
 
@@ -50,10 +51,11 @@ def front_table(groups: Sequence[GroupFront]) -> pd.DataFrame:
         axis "change/AXIS", "change/AXIS/low" and "change/AXIS/high": of the setting, that is over seeds where several.
     """
     tables = []
+    keys = varied_keys(record for front in groups for record in front.records)
     for front in groups:
         points = [point for setting in front.settings for point in setting.points]
         said = [_said(front, setting) for setting in front.settings for _ in setting.points]
-        tables.append(pd.concat([tradeoff_table(points), pd.DataFrame(said)], axis=1))
+        tables.append(pd.concat([tradeoff_table(points, keys), pd.DataFrame(said)], axis=1))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -120,7 +122,7 @@ def _series_content(series: Series) -> dict[str, object]:
 
 def _finding_content(front: GroupFront, finding: AxisFinding) -> dict[str, object]:
     """Operating point, matched accuracy by interpolation and by real points, knee and prices of one axis."""
-    axis, gains = finding.axis, front.overall[finding.axis.key].intervals
+    axis, knee, gains = finding.axis, finding.knee, front.overall[finding.axis.key].intervals
     matched = {}
     for share, setting in finding.matched.items():
         point = front.control if setting is None else setting
@@ -136,7 +138,9 @@ def _finding_content(front: GroupFront, finding: AxisFinding) -> dict[str, objec
         "gain": _interval(finding.operating.change(axis)),
         "cost": _interval(finding.operating.change(front.accuracy)),
         "matched_accuracy": matched,
-        "knee": None if finding.knee is None else finding.knee.name,
+        "knee": None if knee is None else knee.name,
+        "knee_at": {} if knee is None else {each.key: _interval(knee.placed(each)) for each in (front.accuracy, axis)},
+        "knee_chosen_again": finding.knee_stability,
         "prices": [_step_content(step) for step in finding.steps],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from divrec.analysis.comparison import Setting, moves_nothing
 from divrec.analysis.front import BandGain, Floats, as_pairs, band_gain, front_members, hypervolume, non_dominated, way
 from divrec.analysis.front_intervals import SUMMARIES, front_intervals, resampled_summaries, volume_interval
 from divrec.analysis.statistics import Interval
-from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TEST, VALIDATION
+from divrec.analysis.varied import varied_keys
+from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TEST, VALIDATION, RunRecord
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class GroupFront:
     series: tuple[Series, ...]
     overall: dict[str, AxisGain]
     better_baselines: tuple[str, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """Records of all points, seed by seed."""
+        return [point.record for setting in self.settings for point in setting.points]
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Config keys in which its controls and trained points differ."""
+        return varied_keys(self.records)
 
     @property
     def no_effect(self) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from divrec.analysis.chart_style import DrawnSeries, drawn_series, references, v
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import GroupFront
 from divrec.analysis.label_placement import Floats, boxes_along, boxes_around, place_labels
-from divrec.analysis.wording import ENGLISH, Words, decimals, number, share_text
+from divrec.analysis.tradeoff import regularizer_of
+from divrec.analysis.varied import varied_values
+from divrec.analysis.wording import ENGLISH, Words, config_text, decimals, number, share_text
 from divrec.schema import TEST
 
 WIDTH, HEIGHT = 900, 520
@@ -100,6 +102,7 @@ def hover_text(front: GroupFront, setting: Setting, axis: Axis, words: Words = E
     record = setting.first.record
     beta, kind = record.objective.get("beta"), words[f"kind.{record.kind}"]
     config = [setting.name, words["hover.kind"].format(kind=kind)]
+    config += [words["hover.regularizer"].format(name=name)] if (name := regularizer_of(record)) else []
     if beta is not None:
         config.append(words["hover.beta"].format(beta=f"{beta:g}"))
     if record.rerank:
@@ -111,6 +114,8 @@ def hover_text(front: GroupFront, setting: Setting, axis: Axis, words: Words = E
     if len(setting.points) > 1:
         config.append(words["hover.seeds"].format(seeds=len(setting.points)))
     lines = [", ".join(config)]
+    if drawn := varied_values(record, front.varied):
+        lines.append(", ".join(f"{key} {config_text(value)}" for key, value in drawn.items()))
     for each in (axis, front.accuracy):
         digits = front.digits(each)
         texts = {"measure": words.label(each), "value": number(setting.value(each, TEST), digits)}

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from divrec.errors import RecordError
 from divrec.schema import (
+    CONTROL,
     GROUPS_FILE,
     ITEM_ID,
     KINDS,
@@ -46,12 +47,14 @@ class Sweep:
         points: (record, folder) of every readable point, runs in the expected order, each followed by its derived ones.
         missing: names that the sweep expected and that have no record.
         broken: one message for each record that could not be read.
+        controls: names of the controls that the sweep expects, whether they have a readable record or not.
     """
 
     name: str
     points: tuple[tuple[RunRecord, Path], ...]
     missing: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -141,7 +144,8 @@ def read_sweep(folder: Path) -> Sweep:
     Raises:
         RecordError: the folder does not exist, its sweep.json is broken, or there is neither a record nor a sweep.json.
     """
-    name, expected = _read_expected(folder)
+    name, kinds = _read_expected(folder)
+    expected = list(kinds)
     found = sorted(path.parent.name for path in folder.glob(f"*/{RECORD_FILE}") if not path.parent.name.startswith("."))
     order = [*expected, *(run for run in found if run not in expected)]
     if not order:
@@ -164,20 +168,21 @@ def read_sweep(folder: Path) -> Sweep:
     missing = tuple(run for run in expected if run not in found)
     if missing:
         _log.warning("%s: %d expected points have no record: %s", name, len(missing), ", ".join(missing))
-    return Sweep(name, tuple(points), missing, tuple(broken))
+    controls = tuple(run for run, kind in kinds.items() if CONTROL in (kind, run.partition("-")[0]))
+    return Sweep(name, tuple(points), missing, tuple(broken), controls)
 
 
-def _read_expected(folder: Path) -> tuple[str, list[str]]:
-    """Name and expected points of a sweep; without sweep.json (runs collected by hand) nothing is expected."""
+def _read_expected(folder: Path) -> tuple[str, dict[str, str]]:
+    """Name of a sweep, and name -> kind of its expected runs; without sweep.json (collected by hand) there are none."""
     if not folder.is_dir():
         raise RecordError("no such folder", where=str(folder), mend="Give the folder of a sweep.")
     path = folder / SWEEP_FILE
     if not path.exists():
-        return folder.name, []
+        return folder.name, {}
     content = _read_json(path)
     try:
-        return str(content["name"]), list(dict.fromkeys(str(point["name"]) for point in content["expected"]))
-    except (KeyError, TypeError) as error:
+        return str(content["name"]), {str(run["name"]): str(run.get("kind", "")) for run in content["expected"]}
+    except (AttributeError, KeyError, TypeError) as error:
         mend = "Start the sweep again: finished points are kept."
         raise RecordError("not a sweep's description", where=str(path), got=content, mend=mend) from error
 

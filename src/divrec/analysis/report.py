@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -15,7 +15,7 @@ from divrec.analysis.options import FrontOptions
 from divrec.analysis.report_axes import axis_sections, conclusion_table
 from divrec.analysis.report_curves import CURVE_HEIGHT, CURVE_WIDTH, curve_charts
 from divrec.analysis.report_groups import group_tables
-from divrec.analysis.report_lists import user_lists
+from divrec.analysis.report_lists import Catalogue, user_lists
 from divrec.analysis.report_points import cost_rows, point_columns, point_rows, provenance_rows, series_tables
 
 
@@ -28,7 +28,7 @@ class ReportSource:
         groups: its fronts.
         missing: expected points without a record.
         broken: messages about records that could not be used.
-        catalogue: item id -> (text, category); empty where the texts are gone.
+        catalogue: item id -> (text, names of its categories); empty where the texts are gone.
         category_names: names of the categories in the order of their numbers; empty where they are gone.
         options: language, replicates, users.
     """
@@ -37,7 +37,7 @@ class ReportSource:
     groups: Sequence[GroupFront]
     missing: Sequence[str]
     broken: Sequence[str]
-    catalogue: Mapping[str, tuple[str, str]]
+    catalogue: Catalogue
     category_names: Sequence[str] = ()
     options: FrontOptions = field(default_factory=FrontOptions)
 

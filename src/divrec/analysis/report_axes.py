@@ -54,20 +54,19 @@ def conclusion_table(front: GroupFront, words: Words) -> ConclusionTable:
     columns = [words.short(axis) for axis in front.axes]
     columns += [" + ".join(words.short(axis) for axis in axes) for axes in front.joints]
     keys = [*(axis.key for axis in front.axes), *(joint_key(axes) for axes in front.joints)]
-    digits = {axis.key: front.digits(axis) - 1 for axis in front.axes}
-    rows = tuple(_conclusion_row(conclusion, keys, digits, words) for conclusion in conclusions(front))
+    rows = tuple(_conclusion_row(conclusion, keys, words) for conclusion in conclusions(front))
     return ConclusionTable(tuple(columns), rows, len(front.joints))
 
 
 def _section(front: GroupFront, finding: AxisFinding, replicates: int, words: Words) -> AxisSection:
-    knee, axis = finding.knee, finding.axis
+    axis = finding.axis
     note = words["price.note"].format(accuracy=words.label(front.accuracy), measure=words.label(axis))
     return AxisSection(
         verdict=words.verdict(front, axis),
         why=tuple(_why(front, finding, replicates, words)),
         matched=tuple(_matched_row(front, finding, share, words) for share in finding.matched),
         totals=_totals(front, axis, words),
-        knee=words["matched.no_knee"] if knee is None else words["matched.knee"].format(name=knee.name),
+        knee=_knee(front, finding, replicates, words),
         prices=tuple(_price_row(front, axis, step, words) for step in finding.steps),
         price_note=note,
     )
@@ -99,6 +98,24 @@ def _why(front: GroupFront, finding: AxisFinding, replicates: int, words: Words)
         again = f"{100 * finding.stability:.0f}{SPACE}%"
         texts.append(words["why.again"].format(share=again, replicates=replicates))
     return texts
+
+
+def _knee(front: GroupFront, finding: AxisFinding, replicates: int, words: Words) -> str:
+    setting = finding.knee
+    if setting is None:
+        return words["matched.no_knee"]
+    texts = [words["matched.knee"].format(name=setting.name)]
+    places = {}
+    for name, axis in (("diversity", finding.axis), ("value", front.accuracy)):
+        digits, placed = front.digits(axis), setting.placed(axis)
+        ends = words.interval(placed, digits).replace("+", "")
+        places[name] = number(placed.estimate, digits) + (f" ({ends})" if ends else "")
+    labels = {"axis": words.label(finding.axis), "accuracy": words.label(front.accuracy)}
+    texts.append(words["matched.knee_at"].format(**places, **labels))
+    if not math.isnan(finding.knee_stability):
+        again = f"{100 * finding.knee_stability:.0f}{SPACE}%"
+        texts.append(words["matched.knee_again"].format(share=again, replicates=replicates))
+    return words["joiner"].join(texts)
 
 
 def _matched_row(front: GroupFront, finding: AxisFinding, share: float, words: Words) -> tuple[Cell, ...]:
@@ -133,10 +150,10 @@ def _price_row(front: GroupFront, axis: Axis, step: Step, words: Words) -> tuple
     return (Cell(step.start.name), Cell(step.end.name), Cell(signed(step.gained, front.digits(axis))), lost, price)
 
 
-def _conclusion_row(conclusion: Conclusion, keys: list[str], digits: dict[str, int], words: Words) -> tuple[Cell, ...]:
+def _conclusion_row(conclusion: Conclusion, keys: list[str], words: Words) -> tuple[Cell, ...]:
     claim = words[f"claim.{conclusion.kind}"].format(subject=conclusion.subject, rival=conclusion.rival)
-    known = conclusion.differences
-    cells = [interval_cell(known[key], words, digits.get(key, 3)) if key in known else Cell("") for key in keys]
+    known, digits = conclusion.differences, conclusion.digits
+    cells = [interval_cell(known[key], words, digits[key]) if key in known else Cell("") for key in keys]
     count, total = len(conclusion.holds), len(conclusion.differences)
     if conclusion.everywhere:
         holds = Cell(words["conclusions.all"].format(count=total), style="up")

@@ -20,8 +20,9 @@ class Cell:
 
 
 def interval_cell(interval: Interval, words: Words, digits: int = 4) -> Cell:
-    """A difference over its interval, colored where the interval leaves out zero."""
-    style = "" if not interval.known or interval.includes_zero else "up" if interval.estimate > 0 else "down"
+    """A difference over its interval, colored where the interval leaves out zero and the difference can be read."""
+    plain = not interval.known or interval.includes_zero or interval.rounds_to_zero(digits)
+    style = "" if plain else "up" if interval.estimate > 0 else "down"
     return Cell(change(interval, digits), sortable(interval.estimate), words.interval(interval, digits), style)
 
 

@@ -7,8 +7,8 @@ and a column for each logged name, empty where a step did not log it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,29 @@ CURVE_FILES = (CURVE_FILE, "csv/metrics.csv")
 CURVE_WIDTH, CURVE_HEIGHT = 470, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 100, 10, 34
 _MOST = 300  # points of a line
+_NAMED = 17  # names that fit beside the ends of lines
+_COLUMN, _GAP = 40, 8  # pixels: lines that end so near each other share a column of names, so far from them
+_Values = dict[Setting, pd.Series]  # the steps and values of one logged name
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CurveLine:
-    """One run's line: CSS class, name, points of the polyline, place of its name."""
+    """One run's line.
+
+    Attributes:
+        style: CSS class.
+        name: of the setting.
+        polyline: its points; empty for a run with one value, which is a dot.
+        end: where its last value lies.
+        text: where its name is written; None where there are too many lines, and hovering tells it.
+    """
 
     style: str
     name: str
     polyline: str
-    text_y: float
+    end: tuple[float, float]
+    text: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +83,11 @@ def read_curve(folder: Path) -> pd.DataFrame:
 
 
 def curve_charts(front: GroupFront) -> tuple[CurveChart, ...]:
-    """Charts of validation accuracy, of the first measure of diversity, and of the losses; those that were logged."""
-    colored = {s.name: place for place, line in enumerate(drawn_series(front)) for s in line.settings if line.joined}
+    """Charts of validation accuracy, of the first measure of diversity, and of the losses; those that were logged.
+
+    A base that trained for much longer than the others has charts of its loss to itself: it would press theirs into a
+    corner.
+    """
     curves = {
         setting: curve
         for setting in front.settings
@@ -80,17 +95,30 @@ def curve_charts(front: GroupFront) -> tuple[CurveChart, ...]:
         and not setting.first.derived
         and not (curve := read_curve(setting.first.folder)).empty
     }
-    wanted = [f"validation/{axis.metric}" for axis in (front.accuracy, front.axes[0])]
     found = []
-    for name in (*wanted, "loss/task", "loss/total"):
+    for name in (*(f"validation/{axis.metric}" for axis in (front.accuracy, front.axes[0])), "loss/task", "loss/total"):
         values = {setting: curve[name].dropna() for setting, curve in curves.items() if name in curve.columns}
         values = {setting: series for setting, series in values.items() if len(series) > 0}
-        if values and max(map(len, values.values())) > 1:
-            found.append(_chart(name, values, colored))
+        for part in _side_by_side(values) if name.startswith("loss/") else [values]:
+            if part and max(map(len, part.values())) > 1:
+                bases = ", ".join(s.name for s in part) if len(part) < len(values) and _only_bases(part) else ""
+                found.append(_chart(front, f"{name}: {bases}" if bases else name, part))
     return tuple(found)
 
 
-def _chart(name: str, values: dict[Setting, pd.Series], colored: dict[str, int]) -> CurveChart:
+def _side_by_side(values: _Values) -> list[_Values]:
+    """The values in one part, or in two where the bases took more than twice the steps of the others."""
+    bases = {setting: series for setting, series in values.items() if setting.first.record.kind == BASE}
+    others = {setting: series for setting, series in values.items() if setting not in bases}
+    longest = [max((float(series.index.max()) for series in part.values()), default=0.0) for part in (bases, others)]
+    return [others, bases] if longest[0] > 2 * longest[1] > 0 else [values]
+
+
+def _only_bases(values: _Values) -> bool:
+    return all(setting.first.record.kind == BASE for setting in values)
+
+
+def _chart(front: GroupFront, name: str, values: _Values) -> CurveChart:
     steps = np.concatenate([series.index.to_numpy(np.float64) for series in values.values()])
     heights = np.concatenate([series.to_numpy(np.float64) for series in values.values()])
     low, high = np.array([steps.min(), heights.min()]), np.array([steps.max(), heights.max()])
@@ -103,15 +131,6 @@ def _chart(name: str, values: dict[Setting, pd.Series], colored: dict[str, int])
         placed: Floats = np.column_stack([_LEFT + share[:, 0] * size[0], _TOP + (1 - share[:, 1]) * size[1]])
         return placed
 
-    lines, ends = [], []
-    for setting, series in values.items():
-        thin = series.iloc[:: max(1, len(series) // _MOST)]
-        at = pixels(np.column_stack([thin.index.to_numpy(np.float64), thin.to_numpy(np.float64)]))
-        kind = setting.first.record.kind
-        style = "ink" if kind == CONTROL else "faint" if kind == BASE else f"s{colored.get(setting.name, 0)}"
-        lines.append((style, setting.name, " ".join(f"{x:.1f},{y:.1f}" for x, y in at)))
-        ends.append(float(at[-1, 1]))
-    places = _apart(ends)
     marks = [MaxNLocator(4).tick_values(low[side], high[side]) for side in (0, 1)]
     marks = [ticks[(ticks >= low[side]) & (ticks <= high[side])] for side, ticks in enumerate(marks)]
     x_pixels = pixels(np.column_stack([marks[0], np.full(len(marks[0]), low[1])]))[:, 0]
@@ -119,10 +138,48 @@ def _chart(name: str, values: dict[Setting, pd.Series], colored: dict[str, int])
     digits = decimals(float(np.diff(marks[1]).min())) if len(marks[1]) > 1 else 2
     return CurveChart(
         label=name,
-        lines=tuple(CurveLine(*line, place) for line, place in zip(lines, places, strict=True)),
+        lines=_lines(front, values, pixels),
         x_ticks=tuple((float(x), f"{mark:,.0f}") for x, mark in zip(x_pixels, marks[0], strict=True)),
         y_ticks=tuple((float(y), number(float(mark), digits)) for y, mark in zip(y_pixels, marks[1], strict=True)),
     )
+
+
+def _lines(front: GroupFront, values: _Values, pixels: Callable[[Floats], Floats]) -> tuple[CurveLine, ...]:
+    """The lines, those that matter most on top; with many of them only these are named."""
+    colored = {s.name: place for place, line in enumerate(drawn_series(front)) for s in line.settings if line.joined}
+    lines = []
+    for setting in sorted(values, key=lambda each: _matters(front, each)):
+        series = values[setting]
+        thin = series.iloc[:: max(1, len(series) // _MOST)]
+        at_P2 = pixels(np.column_stack([thin.index.to_numpy(np.float64), thin.to_numpy(np.float64)]))
+        kind = setting.first.record.kind
+        style = "ink" if kind == CONTROL else "faint" if kind == BASE else f"s{colored.get(setting.name, 0)}"
+        polyline = " ".join(f"{x:.1f},{y:.1f}" for x, y in at_P2) if len(at_P2) > 1 else ""
+        lines.append(CurveLine(style, setting.name, polyline, (float(at_P2[-1, 0]), float(at_P2[-1, 1]))))
+    wanted = {s.name for s in values if len(values) <= _NAMED or _matters(front, s)}
+    named = [line for line in lines if line.name in wanted]
+    places = dict(zip((line.name for line in named), _beside([line.end for line in named]), strict=True))
+    return tuple(replace(line, text=places.get(line.name)) for line in lines)
+
+
+def _matters(front: GroupFront, setting: Setting) -> bool:
+    return setting.first.record.kind in (BASE, CONTROL) or setting is front.operating
+
+
+def _beside(ends: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places of names right of the ends of their lines; those that end near each other share a column."""
+    columns: list[list[int]] = []
+    for place in sorted(range(len(ends)), key=lambda each: ends[each][0]):
+        if columns and ends[place][0] - ends[columns[-1][0]][0] <= _COLUMN:
+            columns[-1].append(place)
+        else:
+            columns.append([place])
+    found = [(0.0, 0.0)] * len(ends)
+    for column in columns:
+        right = max(ends[place][0] for place in column) + _GAP
+        for place, height in zip(column, _apart([ends[place][1] for place in column]), strict=True):
+            found[place] = (right, height)
+    return found
 
 
 def _apart(heights: Sequence[float], gap: float = 11.0) -> list[float]:

@@ -15,10 +15,12 @@ from divrec.analysis.records import read_slates
 from divrec.analysis.wording import Words
 from divrec.schema import ITEM_ID, RANK, TEST, USER_ID
 
+Catalogue = Mapping[str, tuple[str, tuple[str, ...]]]  # item id -> its text and the names of its categories
+
 
 @dataclass(frozen=True)
 class ListedItem:
-    """A delivered item: its text, category, whether only this list of the pair has it, and why it came or went."""
+    """A delivered item: text, categories, whether only this list of the pair has it, and why it came or went."""
 
     text: str
     category: str
@@ -42,22 +44,23 @@ class _Pair:
 
     lists: tuple[list[str], list[str]]
     shown: tuple[Counter[str], Counter[str]]
-    catalogue: Mapping[str, tuple[str, str]]
+    catalogue: Catalogue
     words: Words
 
-    def category(self, item: str) -> str:
-        return self.catalogue.get(item, ("", ""))[1]
+    def of(self, item: str) -> tuple[str, ...]:
+        """Categories of an item."""
+        return self.catalogue.get(item, ("", ()))[1]
 
     def categories(self, side: int) -> set[str]:
-        return {self.category(item) for item in self.lists[side]} - {""}
+        return {category for item in self.lists[side] for category in self.of(item)}
 
 
-def user_lists(front: GroupFront, catalogue: Mapping[str, tuple[str, str]], options: FrontOptions) -> list[UserLists]:
+def user_lists(front: GroupFront, catalogue: Catalogue, options: FrontOptions) -> list[UserLists]:
     """Lists of some users (seeded choice among all test users) from the control and the operating point.
 
     Args:
         front: the analyzed group.
-        catalogue: item id -> (text, category); items that it lacks are shown by id.
+        catalogue: item id -> (text, names of its categories); items that it lacks are shown by id.
         options: number of users, seed and language.
 
     Raises:
@@ -102,8 +105,8 @@ def _listed(pair: _Pair, side: int) -> tuple[ListedItem, ...]:
     other = pair.lists[1 - side]
     found = []
     for rank, item in enumerate(pair.lists[side], start=1):
-        text, category = pair.catalogue.get(item, (item, ""))
-        found.append(ListedItem(text, category, item not in other, _why(pair, side, item, rank)))
+        text, categories = pair.catalogue.get(item, (item, ()))
+        found.append(ListedItem(text, ", ".join(categories), item not in other, _why(pair, side, item, rank)))
     return tuple(found)
 
 
@@ -113,7 +116,10 @@ def _why(pair: _Pair, side: int, item: str, rank: int) -> str:
         before = other.index(item) + 1
         return pair.words["lists.moved"].format(rank=before) if side == 1 and before != rank else ""
     reasons = [pair.words["lists.came"].format(before=pair.shown[0][item], after=pair.shown[1][item])]
-    category = pair.category(item)
-    if category and category not in pair.categories(1 - side):
-        reasons.append(pair.words["lists.new_category" if side == 1 else "lists.lost_category"])
+    known = pair.categories(1 - side)
+    alone = [category for category in pair.of(item) if category not in known]
+    if alone:
+        reason = pair.words["lists.new_category" if side == 1 else "lists.lost_category"]
+        few = len(alone) < len(pair.of(item))  # else they stand beside the item anyway
+        reasons.append(f"{reason}: {', '.join(alone)}" if few else reason)
     return ", ".join(reasons)

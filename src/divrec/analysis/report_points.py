@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from divrec.analysis.axes import Axis
@@ -14,7 +15,8 @@ from divrec.analysis.group_front import GroupFront, Series
 from divrec.analysis.options import FrontOptions
 from divrec.analysis.report_cells import Cell, interval_cell, sortable
 from divrec.analysis.statistics import Interval
-from divrec.analysis.wording import DASH, Words, change, number, share_text
+from divrec.analysis.varied import short_key, varied_values
+from divrec.analysis.wording import DASH, Words, change, config_text, number, share_text
 from divrec.schema import TEST, RunRecord
 
 
@@ -35,7 +37,8 @@ def point_columns(front: GroupFront, words: Words) -> tuple[str, ...]:
     k = front.accuracy.metric.split("@")[1]
     heads = [words[f"points.{name}"] for name in ("point", "kind", "series", "strength")]
     measures = [words.label(front.accuracy), words["points.share"], f"{words['points.recall']}@{k}"]
-    return (*heads, *measures, *(words.short(axis) for axis in front.axes))
+    keys = [short_key(key) for key in front.varied]
+    return (*heads, *keys, *measures, *(words.short(axis) for axis in front.axes))
 
 
 def point_rows(front: GroupFront, words: Words) -> list[tuple[Cell, ...]]:
@@ -47,7 +50,8 @@ def point_rows(front: GroupFront, words: Words) -> list[tuple[Cell, ...]]:
         kind = words[f"kind.{first.record.kind}"]
         cells = [Cell(setting.name, setting.name, "; ".join(_badges(front, setting, words)))]
         cells += [Cell(kind, kind), Cell(first.series, first.series)]
-        cells += [Cell(setting.strength, sortable(first.strength)), _value_cell(setting, front.accuracy, front)]
+        cells += [Cell(setting.strength, sortable(first.strength)), *_config_cells(first.record, front.varied)]
+        cells.append(_value_cell(setting, front.accuracy, front))
         cells.append(Cell(share_text(front.share(setting)), sortable(front.share(setting))))
         recall = setting.values.get(f"{TEST}/recall@{k}", math.nan)
         cells.append(Cell(number(recall), sortable(recall)))
@@ -75,7 +79,7 @@ def cost_rows(front: GroupFront) -> list[tuple[str, ...]]:
 
 def provenance_rows(front: GroupFront, options: FrontOptions) -> list[tuple[str, str]]:
     """Where the numbers come from: data, model, seeds, code, intervals, and digests of the two configs that matter."""
-    words, records = options.words, [point.record for setting in front.settings for point in setting.points]
+    words, records = options.words, front.records
     control = front.control.first.record
     rows = [
         (words[f"provenance.{part}"].format(key=key), f"{value:,}" if isinstance(value, int) else str(value))
@@ -133,6 +137,12 @@ def _value_cell(setting: Setting, axis: Axis, front: GroupFront) -> Cell:
     value, digits = setting.value(axis, TEST), front.digits(axis)
     detail = "" if setting is front.control else change(setting.change(axis), digits)
     return Cell(number(value, digits), sortable(value), detail)
+
+
+def _config_cells(record: RunRecord, keys: Sequence[str]) -> list[Cell]:
+    found = varied_values(record, keys)
+    values = [found.get(short_key(key), "") for key in keys]
+    return [Cell(config_text(each), each if isinstance(each, int | float) else str(each)) for each in values]
 
 
 def _badges(front: GroupFront, setting: Setting, words: Words) -> list[str]:

@@ -47,6 +47,10 @@ class Interval:
         """Whether the difference cannot be told from chance; False where the interval is unknown."""
         return self.low <= 0 <= self.high
 
+    def rounds_to_zero(self, digits: int) -> bool:
+        """Whether the difference, written with so many decimals, is zero: float noise and the like."""
+        return round(self.estimate, digits) == 0
+
     def negated(self) -> Interval:
         """The interval of the difference of the negated measure."""
         return Interval(-self.estimate, -self.high, -self.low)

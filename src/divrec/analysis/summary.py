@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from divrec.analysis.options import FrontOptions
 from divrec.analysis.plots import draw_front
 from divrec.analysis.records import read_sweep
 from divrec.analysis.report import ReportSource, render_report
+from divrec.analysis.report_lists import Catalogue
 from divrec.analysis.resampling import Bootstrap
 from divrec.analysis.tradeoff import Point, place_points
 from divrec.analysis.wording import ENGLISH, number, share_text
+from divrec.errors import ConfigError
 from divrec.schema import TEST
 from divrec.storage import replacing, write_json, write_text
 
@@ -58,7 +60,7 @@ class FrontSummary:
 
 def build_front(
     folder: Path,
-    catalogue: Mapping[str, tuple[str, str]] | None = None,
+    catalogue: Catalogue | None = None,
     options: FrontOptions | None = None,
     category_names: Sequence[str] = (),
 ) -> FrontSummary:
@@ -68,14 +70,16 @@ def build_front(
 
     Args:
         folder: the sweep's folder.
-        catalogue: item id -> (text, category), for the lists shown in the report; None shows ids.
+        catalogue: item id -> (text, names of its categories), for the lists shown in the report; None shows ids.
         options: measures, replicates and language; None takes the defaults.
         category_names: names of the categories in the order of their numbers; empty shows numbers.
 
     Raises:
+        ConfigError: categories that are a string instead of a tuple of names.
         RecordError: no sweep, no readable control, or a control without the needed metrics.
     """
     options = options or FrontOptions()
+    _check_categories(catalogue or {})
     sweep = read_sweep(folder)
     placement = place_points(sweep)
     groups, unreadable = _fronts(placement.points, options)
@@ -104,6 +108,14 @@ def read_fronts(folder: Path, options: FrontOptions | None = None) -> tuple[Grou
         RecordError: as in `build_front`.
     """
     return _fronts(place_points(read_sweep(folder)).points, options or FrontOptions())[0]
+
+
+def _check_categories(catalogue: Catalogue) -> None:
+    """Refuse a string, whose letters would be taken for categories."""
+    for item, (_, categories) in catalogue.items():
+        if isinstance(categories, str):
+            mend = 'Give a tuple of names, as ("coffee", "vegetables"); () for an item without any.'
+            raise ConfigError("categories are no tuple", where=f"catalogue: {item}", got=categories, mend=mend)
 
 
 def _draw(summary: FrontSummary, options: FrontOptions) -> None:

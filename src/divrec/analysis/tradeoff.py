@@ -12,10 +12,12 @@ import pandas as pd
 
 from divrec.analysis.records import Sweep
 from divrec.analysis.rulers import differing_rulers
+from divrec.analysis.varied import flattened, short_key, varied_keys, varied_values
 from divrec.errors import RecordError
 from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TRAINED, RunRecord
 
 _SEED_TAIL = re.compile(r"-seed\d+(?=-|$)")
+_MISSING = "its own control is missing"
 
 
 @dataclass(frozen=True)
@@ -62,38 +64,50 @@ class Placement:
 def place_points(sweep: Sweep) -> Placement:
     """Find each point's control: the one whose name ends alike ("gini-0.3-seed1" and "control-seed1").
 
-    Baselines without such a tail join every group. Points on other data than their control, ranked under another rule
-    for seen items, or measured with other vectors or categories, are left out: their numbers do not compare.
+    Endings are those of the controls that the sweep has and of those that it expects: where "control-seed1" is missing,
+    "gini-0.3-seed1" is left out rather than compared with "control". Baselines without such an ending join every group.
+    Points on other data than their control, of another seed, ranked under another rule for seen items, or measured
+    with other vectors or categories, are left out: their numbers do not compare. A sweep that has grown may hold a run
+    twice ("control" of seed 0 and "control-seed0"): it is counted once.
 
     Raises:
         RecordError: the sweep has no control.
     """
-    tails = _control_tails(sweep)
-    groups = {_group(tail): control for tail, control in reversed(tails.items())}
-    points, left_out = [], []
+    controls, left_out = _controls(sweep)
+    groups = {_group(tail): found for tail, found in reversed(controls.items()) if isinstance(found, RunRecord)}
+    points = []
     for record, folder in sweep.points:
         run = record.name.split("/")[0]
-        tail = max((tail for tail in tails if run.endswith(tail)), key=len, default=None)
-        if tail is None and record.kind != BASELINE:
-            left_out.append(f"{record.name}: its own control is missing")
+        tail = max((tail for tail in controls if run.endswith(tail)), key=len, default=None)
+        found = _MISSING if tail is None else controls[tail]
+        everywhere = record.kind == BASELINE and not tail
+        if isinstance(found, str) and not everywhere:
+            left_out.append(f"{record.name}: {found}")
             continue
-        own = {} if tail is None else {_group(tail): tails[tail]}
-        for group, control in (groups if record.kind == BASELINE and not tail else own).items():
-            if reason := _incomparable(record, control):
+        own = {_group(tail or ""): found} if isinstance(found, RunRecord) else {}
+        for group, control in (groups if everywhere else own).items():
+            if reason := _incomparable(record, control) or (not everywhere and _unlike(record, control)):
                 left_out.append(f"{record.name}: {reason}")
                 continue
             points.append(_place(record, folder, control.name, (tail or "", group)))
-    return Placement(tuple(points), tuple(left_out))
+    kept, doubled = _counted_once(points)
+    return Placement(kept, (*left_out, *doubled))
 
 
-def tradeoff_table(points: Sequence[Point]) -> pd.DataFrame:
+def tradeoff_table(points: Sequence[Point], keys: Sequence[str] | None = None) -> pd.DataFrame:
     """The trade-off table: a row a point.
 
+    Args:
+        points: of a sweep or a group.
+        keys: config keys that get a column; None takes those in which the points differ (`varied_keys`).
+
     Returns:
-        Columns name, setting, group, kind, series, regularizer, beta, rerank, rerank_diversity, seed, task, each metric
-        as "validation/ndcg@10" and "test/ndcg@10", each cost as "cost/fit_seconds", identity.
+        Columns name, setting, group, kind, series, regularizer, beta, rerank, rerank_diversity, seed, task, each config
+        key as "config/relaxation.width", each metric as "validation/ndcg@10" and "test/ndcg@10", each cost as
+        "cost/fit_seconds", identity.
     """
-    return pd.DataFrame([_row(point) for point in points])
+    wanted = varied_keys(point.record for point in points) if keys is None else keys
+    return pd.DataFrame([_row(point, wanted) for point in points])
 
 
 def regularizer_of(record: RunRecord) -> str:
@@ -101,7 +115,11 @@ def regularizer_of(record: RunRecord) -> str:
     return "+".join(sorted(record.objective.get("diversity") or {}))
 
 
-def _control_tails(sweep: Sweep) -> dict[str, RunRecord]:
+def _controls(sweep: Sweep) -> tuple[dict[str, RunRecord | str], list[str]]:
+    """Ending of names -> the control of the runs that end so, or why they have none; and what is left out.
+
+    Of two controls of one group and seed only the first counts: as two seeds they would make chance look certain.
+    """
     controls = [record for record, _ in sweep.points if record.kind == CONTROL and "/" not in record.name]
     if not controls:
         raise RecordError(
@@ -110,9 +128,34 @@ def _control_tails(sweep: Sweep) -> dict[str, RunRecord]:
             got=[record.name for record, _ in sweep.points],
             mend='Run the sweep again: finished points are kept and "control" is trained; if it fails, see its log.',
         )
-    if len(controls) == 1 and not controls[0].name.startswith("control"):
-        return {"": controls[0]}
-    return {record.name.removeprefix("control"): record for record in controls}
+    if len(controls) == 1 and not controls[0].name.startswith(CONTROL):
+        return {"": controls[0]}, []
+    found: dict[str, RunRecord | str] = {name.removeprefix(CONTROL): _MISSING for name in sweep.controls}
+    first: dict[tuple[str, int], RunRecord] = {}
+    for record in controls:
+        tail = record.name.removeprefix(CONTROL)
+        kept = first.setdefault((_group(tail), record.seed), record)
+        same = kept.identity == record.identity
+        found[tail] = kept if same else f"{record.name} has the seed of {kept.name}, and other settings"
+    return found, []
+
+
+def _counted_once(points: Sequence[Point]) -> tuple[tuple[Point, ...], list[str]]:
+    """The points without those of a setting and seed, or of a training, that are there already; and messages."""
+    seen: dict[tuple[object, ...], str] = {}
+    kept, doubled = [], []
+    for point in points:
+        record = point.record
+        one = (point.group, point.setting, record.seed)
+        other = (point.group, record.identity, record.name.partition("/")[2])
+        if before := seen.get(other):
+            doubled.append(f"{record.name}: the same training as {before}, counted once")
+        elif before := seen.get(one):
+            doubled.append(f"{record.name}: the same setting and seed as {before}, counted once")
+        else:
+            kept.append(point)
+            seen |= {one: record.name, other: record.name}
+    return tuple(kept), doubled
 
 
 def _group(tail: str) -> str:
@@ -130,13 +173,25 @@ def _incomparable(record: RunRecord, control: RunRecord) -> str:
     return ""
 
 
+def _unlike(record: RunRecord, control: RunRecord) -> str:
+    """Why a control is not a point's own: another seed, or another value of a key that the point's name spells out."""
+    parts = record.name.partition("/")[0].split("-")
+    mine, theirs = (flattened(each.config) | {"task": each.objective.get("task")} for each in (record, control))
+    named = [key for key, value in mine.items() if f"{key.rpartition('.')[2]}{value}" in parts]
+    differing = [key for key in named if theirs.get(key) != mine[key] and key != "seed"]
+    values = [f"{key} {mine[key]}, not {theirs.get(key)} as {control.name}" for key in differing]
+    if record.seed != control.seed:
+        values.append(f"seed {record.seed}, not {control.seed} as {control.name}")
+    return f"{_MISSING} ({'; '.join(values)})" if values else ""
+
+
 def _place(record: RunRecord, folder: Path, control: str, tail_and_group: tuple[str, str]) -> Point:
     tail, group = tail_and_group
     run, slash, point = record.name.partition("/")
     run = run.removesuffix(tail)
     setting = f"{run}{slash}{point}"
     series, strength = setting, None
-    starts = (control, f"{BASE}{tail}")  # what is mixed into
+    starts = (control, f"{CONTROL}{tail}", f"{BASE}{tail}")  # what is mixed into
     mixed = {name.removesuffix(tail): weight for name, weight in record.interpolation.items() if name not in starts}
     if record.rerank:
         model = " + ".join(f"{weight:g} {name}" for name, weight in mixed.items()) or run
@@ -148,7 +203,7 @@ def _place(record: RunRecord, folder: Path, control: str, tail_and_group: tuple[
     return Point(record, folder, setting, group, control, series, _number(strength))
 
 
-def _row(point: Point) -> dict[str, object]:
+def _row(point: Point, keys: Sequence[str]) -> dict[str, object]:
     record = point.record
     row: dict[str, object] = {
         "name": record.name,
@@ -163,6 +218,8 @@ def _row(point: Point) -> dict[str, object]:
         "seed": record.seed,
         "task": _text(record.objective.get("task")),
     }
+    config = varied_values(record, keys)
+    row |= {f"config/{short_key(key)}": config.get(short_key(key)) for key in keys}
     row |= {f"{split}/{metric}": value for split in SPLITS for metric, value in record.metrics[split].items()}
     row |= {f"cost/{name}": _number(value) for name, value in record.cost.items()}
     return row | {"identity": record.identity}

@@ -49,6 +49,11 @@ def share_text(share: float) -> str:
     return DASH if math.isnan(share) else f"{100 * share:.1f}{SPACE}%"
 
 
+def config_text(value: object) -> str:
+    """A config's value, numbers with four digits that count."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 @dataclass(frozen=True)
 class Words:
     """The texts of one language, and the phrases that are made of them.
@@ -75,8 +80,8 @@ class Words:
         return self.texts.get(f"short.{axis.name}", axis.short)
 
     def interval(self, interval: Interval, digits: int = 4) -> str:
-        """The two ends of an interval, empty where it is unknown."""
-        if not interval.known or interval.low == interval.high == 0:
+        """The two ends of an interval, empty where it is unknown or both are zero as they would be written."""
+        if not interval.known or round(interval.low, digits) == round(interval.high, digits) == 0:
             return ""
         return f"{signed(interval.low, digits)} {self['to']} {signed(interval.high, digits)}"
 
@@ -133,11 +138,11 @@ class Words:
         found = []
         if not gain.known:
             found.append(self["caveat.no_interval"])
-        elif gain.includes_zero:
+        elif gain.includes_zero or gain.rounds_to_zero(front.digits(axis)):
             found.append(self["caveat.gain_by_chance"])
         elif gain.high < 0:
             found.append(self["caveat.less_diverse"])
-        if cost.includes_zero:
+        if cost.includes_zero or (cost.known and cost.rounds_to_zero(front.digits(front.accuracy))):
             found.append(self["caveat.cost_by_chance"])
         if front.share(chosen) < OPERATING_SHARE:
             found.append(self["caveat.below"])

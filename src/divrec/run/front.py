@@ -60,8 +60,8 @@ def _options(config: DictConfig) -> FrontOptions:
     )
 
 
-def _catalogue(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Item id -> (text, category) and the categories' names, from the dataset that the sweep's runs name.
+def _catalogue(folder: Path) -> tuple[dict[str, tuple[str, tuple[str, ...]]], list[str]]:
+    """Item id -> (text, names of its categories), and the names of all categories, from the dataset of the sweep.
 
     Both are empty where the dataset is gone.
     """
@@ -77,9 +77,7 @@ def _catalogue(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
     names = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["category_names"]
     table = load_from_disk(str(dataset / "catalogue"))
     columns: tuple[Any, ...] = tuple(table[column] for column in (ITEM_ID, TEXT, CATEGORIES))
-    texts = {
-        item: (text, ", ".join(names[place] for place in places)) for item, text, places in zip(*columns, strict=True)
-    }
+    texts = {item: (text, tuple(names[place] for place in places)) for item, text, places in zip(*columns, strict=True)}
     return texts, names
 
 
