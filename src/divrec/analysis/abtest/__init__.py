@@ -7,11 +7,12 @@ from divrec.analysis.abtest.health import SampleRatio, sample_ratio
 from divrec.analysis.abtest.logs import ExperimentUsers, experiment_users
 from divrec.analysis.abtest.planning import Design, days_needed, power_of, smallest_effect, users_needed
 from divrec.analysis.abtest.policy import LoggedEvents, doubly_robust, inverse_propensity, self_normalized
-from divrec.analysis.abtest.sequential import always_valid_interval, always_valid_p
+from divrec.analysis.abtest.sequential import MINIMUM_USERS, always_valid_interval, always_valid_p
 from divrec.analysis.abtest.shown import diversity_shown
 
 __all__ = [
     "HARMED",
+    "MINIMUM_USERS",
     "SAFE",
     "UNDECIDED",
     "Assignment",
