@@ -37,7 +37,7 @@ def always_valid_interval(
         level: of the interval.
         minimum_users: users of the smaller arm from which a look counts, at least 2, fixed before the experiment. Low =
             early answers that rest on a poor estimate of the variance, high = late and safe. The default suits counts
-            and shares; where the outcome is rare or has a long tail, take as many users as bring 10 events or more.
+            and shares; where the outcome is rare or has a long tail, take more: as a rule of thumb, as bring 10 events.
 
     Returns:
         the interval; (-inf, inf) while the smaller arm has fewer users than that or no variance has been seen.
