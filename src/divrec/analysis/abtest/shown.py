@@ -75,6 +75,8 @@ def difference_of_set_diversity(
     over random subsets of m of its n users. The interval is that of a bootstrap over users: m of each arm are drawn
     with replacement, the larger arm's deviations are scaled by sqrt(m / n) (Bickel, Goetze & van Zwet 1997), and the
     differences are moved so that they center on the estimate, because a resample holds only about 63 % of the users.
+    That of coverage errs on the wide side: in A/A tests on the simulated shop 95 % intervals held 0 in 98.5 %
+    (docs/results/abtest.md). Where every resample covers all items it is 0 wide.
 
     Args:
         exposures: rows user_id, item_id; an item shown twice to a user counts twice.
