@@ -56,14 +56,16 @@ class Interval:
         return Interval(-self.estimate, -self.high, -self.low)
 
 
-def draw_weights(users: int, resamples: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """How often each user is drawn in each bootstrap resample: (R, U), rows sum to U (Efron 1979).
+def draw_weights(
+    users: int, resamples: int, generator: np.random.Generator, size: int | None = None
+) -> NDArray[np.uint8]:
+    """How often each user is drawn in each bootstrap resample: (R, U), rows sum to the size, by default U (Efron 1979).
 
     A count beyond 255 has no chance worth the name, so a byte holds it and 1,000 resamples of 100,000 users fit.
     """
     weights = np.empty((resamples, users), dtype=np.uint8)
     for row in range(resamples):
-        weights[row] = np.bincount(generator.integers(0, users, users, dtype=np.int64), minlength=users)
+        weights[row] = np.bincount(generator.integers(0, users, size or users, dtype=np.int64), minlength=users)
     return weights
 
 

@@ -72,3 +72,15 @@ def test_unplanned_arms_are_refused() -> None:
     for observed in ({"a": 3}, {"a": 3, "c": 3}, {"a": 0, "b": 0}):
         with pytest.raises(DataError):
             sample_ratio(observed, {"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize("share", [0, -0.5, math.nan, math.inf])
+def test_planned_shares_are_positive(share: float) -> None:
+    with pytest.raises(ConfigError, match="shares: a planned share is positive; got {'b'"):
+        sample_ratio({"a": 3000, "b": 20}, {"a": 1, "b": share})
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, math.nan, math.inf])
+def test_users_by_arm_are_counts(count: float) -> None:
+    with pytest.raises(DataError, match="arms: users by arm are counts; got {'b'"):
+        sample_ratio({"a": 3, "b": count}, {"a": 1, "b": 1})  # type: ignore[dict-item]

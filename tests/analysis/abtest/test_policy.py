@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from divrec.analysis.abtest import LoggedEvents, doubly_robust, inverse_propensity, self_normalized
-from divrec.errors import DataError
+from divrec.errors import ConfigError, DataError
 
 WORTH = np.array([[0.1, 0.5, 0.3], [0.6, 0.2, 0.4]])  # mean reward by context and action
 LOGGING = np.array([[0.6, 0.2, 0.2], [0.2, 0.3, 0.5]])
@@ -85,6 +85,10 @@ def test_a_log_that_says_little_is_a_warning(caplog: pytest.LogCaptureFixture) -
     [
         ([1.0], [0.0], [0.5], "logged propensities"),
         ([1.0], [1.2], [0.5], "logged propensities"),
+        ([1.0, 0.0, 1.0], [0.5, 1.5, 1.2], [0.5] * 3, r"\(0, 1\]; got '1\.5 at event 1, 2 such events'"),
+        ([1.0, 0.0], [0.5, math.nan], [0.5] * 2, "got 'nan at event 1, 1 such events'"),
+        ([1.0, 0.0], [0.5, 0.5], [0.5, 1.5], r"\[0, 1\]; got '1\.5 at event 1"),
+        ([1.0, -math.inf], [0.5, 0.5], [0.5, 0.5], "rewards that are not finite; got '-inf at event 1"),
         ([1.0], [0.5], [-0.1], "target propensities"),
         ([1.0, 2.0], [0.5], [0.5], "one value an event"),
         ([], [], [], "one value an event"),
@@ -104,3 +108,30 @@ def test_a_policy_that_takes_no_logged_action_has_no_estimate() -> None:
         self_normalized(log)
     with pytest.raises(DataError, match="prediction"):
         doubly_robust(log, np.ones(2), np.ones(3))
+
+
+@pytest.mark.parametrize("clip", [-1, 0, math.nan, -math.inf])
+def test_the_greatest_weight_is_positive(clip: float) -> None:
+    with pytest.raises(ConfigError, match="clip: the greatest weight is positive"):
+        inverse_propensity(LoggedEvents(np.ones(3), np.ones(3), np.ones(3)), clip=clip)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_predictions_are_finite(wrong: float) -> None:
+    log, odd = LoggedEvents(np.ones(3), np.ones(3), np.ones(3)), np.array([0.5, wrong, 0.5])
+    with pytest.raises(DataError, match="predicted_E: predictions that are not finite; got .* at event 1"):
+        doubly_robust(log, odd, np.ones(3))
+    with pytest.raises(DataError, match="expected_E: predictions that are not finite"):
+        doubly_robust(log, np.ones(3), odd)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, math.nan])
+def test_levels_lie_between_0_and_1(level: float) -> None:
+    log = LoggedEvents(np.ones(3), np.ones(3), np.ones(3))
+    for estimate in (
+        lambda: inverse_propensity(log, level=level),
+        lambda: self_normalized(log, level),
+        lambda: doubly_robust(log, np.ones(3), np.ones(3), level),
+    ):
+        with pytest.raises(ConfigError, match="level"):
+            estimate()

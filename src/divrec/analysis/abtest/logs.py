@@ -16,6 +16,7 @@ from divrec.errors import DataError
 from divrec.schema import TIMESTAMP, USER_ID
 
 ARM, VALUE, OUTCOME, BEFORE = "arm", "value", "outcome", "before"
+_NUMBERS = "numbers"
 _log = logging.getLogger(__name__)
 
 
@@ -54,15 +55,18 @@ def experiment_users(
         arms: the planned arms.
 
     Returns:
-        the users. Those in several arms are left out and counted, as are exposures and outcomes of unknown users.
+        the users. Those in several arms are left out and counted, as are users whom only the exposures or only the
+        outcomes know.
 
     Raises:
-        DataError: a column is missing, an arm is unknown, or a time or value is missing.
+        DataError: a column is missing, an arm is unknown, a time or value is missing or no number, or the logs tell
+            time in different ways.
     """
-    _check(assignments, "assignments", (USER_ID, ARM))
-    _check(exposures, "exposures", (USER_ID, TIMESTAMP))
-    _check(outcomes, "outcomes", (USER_ID, TIMESTAMP, VALUE))
-    if unknown := sorted(set(assignments[ARM]) - set(arms)):
+    check_columns(assignments, "assignments", (USER_ID, ARM))
+    check_columns(exposures, "exposures", (USER_ID, TIMESTAMP))
+    check_columns(outcomes, "outcomes", (USER_ID, TIMESTAMP, VALUE))
+    _check_kinds(exposures, outcomes)
+    if unknown := sorted(set(assignments[ARM]) - set(arms), key=str):
         raise DataError("unknown arms", where="assignments.arm", got=unknown, mend=f"Planned: {list(arms)}")
     pairs = assignments[[USER_ID, ARM]].drop_duplicates()
     twice = pairs[USER_ID].duplicated(keep=False)
@@ -78,6 +82,7 @@ def experiment_users(
         "in several arms": int(pairs.loc[twice, USER_ID].nunique()),
         "never exposed": int((~single.index.isin(first.index)).sum()),
         "exposed without an assignment": int((~first.index.isin(pairs[USER_ID])).sum()),
+        "outcomes without an assignment": outcomes.loc[~outcomes[USER_ID].isin(pairs[USER_ID]), USER_ID].nunique(),
     }
     for reason, count in left_out.items():
         if count and reason != "never exposed":
@@ -88,9 +93,55 @@ def experiment_users(
     )
 
 
-def _check(table: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
+def check_columns(table: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
+    """Refuse a log that lacks a column or a value in one of them.
+
+    Raises:
+        DataError: what is missing, and where.
+    """
     if missing := [name for name in columns if name not in table.columns]:
-        raise DataError("columns missing", where=where, got=missing)
+        raise DataError("columns missing", where=where, got=missing, mend=f"It has {list(table.columns)}.")
     for name in columns:
-        if table[name].isna().any():
-            raise DataError("values missing", where=f"{where}.{name}", got=int(table[name].isna().sum()))
+        if count := int(table[name].isna().sum()):
+            raise DataError(
+                "values missing", where=f"{where}.{name}", got=count, mend="Fill them in, or leave those rows out."
+            )
+
+
+def _check_kinds(exposures: pd.DataFrame, outcomes: pd.DataFrame) -> None:
+    """Refuse values that are no numbers, and times that cannot be compared."""
+    if len(outcomes) and _kind(outcomes[VALUE]) != _NUMBERS:
+        raise DataError(
+            "values are numbers",
+            where=f"outcomes.{VALUE}",
+            got=_types(outcomes[VALUE]),
+            mend="Convert the column by pandas.to_numeric.",
+        )
+    logs = {"exposures": exposures, "outcomes": outcomes}
+    kinds = {name: _kind(table[TIMESTAMP]) for name, table in logs.items() if len(table)}
+    for name, kind in kinds.items():
+        if kind is None:
+            raise DataError(
+                "times are numbers or datetimes",
+                where=f"{name}.{TIMESTAMP}",
+                got=_types(logs[name][TIMESTAMP]),
+                mend="Convert the column by pandas.to_datetime.",
+            )
+    if len(set(kinds.values())) > 1:
+        raise DataError(
+            "the logs tell time in different ways",
+            where=TIMESTAMP,
+            got=kinds,
+            mend="Use numbers in all of them, or datetimes, all with a time zone or none.",
+        )
+
+
+def _kind(column: pd.Series) -> str | None:
+    values = column.infer_objects()
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "datetimes" if values.dt.tz is None else "datetimes with a time zone"
+    return _NUMBERS if pd.api.types.is_numeric_dtype(values) else None
+
+
+def _types(column: pd.Series) -> list[str]:
+    return sorted({type(value).__name__ for value in column})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from divrec.analysis.statistics import LEVEL, Floats, Interval
-from divrec.errors import DataError
+from divrec.errors import ConfigError, DataError, check_number
 
 _FEW = 0.01  # effective share of events below which an estimate rests on a handful of them
 _log = logging.getLogger(__name__)
@@ -47,19 +47,24 @@ class LoggedEvents:
             lengths.add(len(self.clusters_E))
         if len(lengths) > 1 or not len(self.rewards_E):
             raise DataError("not one value an event", where="logged events", got=sorted(lengths))
-        if not np.isfinite(self.rewards_E).all():
-            raise DataError("rewards that are not finite", where="logged events")
-        if not ((self.logged_E > 0) & (self.logged_E <= 1)).all():
-            raise DataError(
-                "logged propensities lie in (0, 1]",
-                where="logged events",
-                got=float(np.min(self.logged_E)),
-                mend="An action that was taken had a chance; log that chance when it is drawn.",
-            )
-        if not ((self.target_E >= 0) & (self.target_E <= 1)).all():
-            raise DataError(
-                "target propensities lie in [0, 1]", where="logged events", got=float(np.min(self.target_E))
-            )
+        _refuse_where(
+            ~np.isfinite(self.rewards_E),
+            self.rewards_E,
+            "rewards that are not finite",
+            "A decision that brought nothing has the reward 0.",
+        )
+        _refuse_where(
+            ~((self.logged_E > 0) & (self.logged_E <= 1)),
+            self.logged_E,
+            "logged propensities lie in (0, 1]",
+            "An action that was taken had a chance; log that chance when it is drawn.",
+        )
+        _refuse_where(
+            ~((self.target_E >= 0) & (self.target_E <= 1)),
+            self.target_E,
+            "target propensities lie in [0, 1]",
+            "Give the chance with which the new policy takes the logged action.",
+        )
 
     @property
     def weights_E(self) -> Floats:  # noqa: N802 - a shape suffix
@@ -79,9 +84,15 @@ def inverse_propensity(events: LoggedEvents, clip: float = math.inf, level: floa
 
     Args:
         events: the log.
-        clip: greatest weight; finite trades variance for a bias toward 0 (for rewards from 0 up).
+        clip: greatest weight, positive; low trades variance for a bias toward 0 (for rewards from 0 up), infinite =
+            none is clipped.
         level: of the interval.
+
+    Raises:
+        ConfigError: the clip is not positive, or the level not in (0, 1).
     """
+    if not clip > 0:
+        raise ConfigError("the greatest weight is positive", where="clip", got=clip, mend="math.inf clips nothing.")
     _warn(events)
     return _mean(np.minimum(events.weights_E, clip) * events.rewards_E, events, level)
 
@@ -92,6 +103,7 @@ def self_normalized(events: LoggedEvents, level: float = LEVEL) -> Interval:
     The interval is that of a ratio (delta method).
 
     Raises:
+        ConfigError: the level is not in (0, 1).
         DataError: no logged action could be the new policy's.
     """
     _warn(events)
@@ -116,16 +128,21 @@ def doubly_robust(events: LoggedEvents, predicted_E: Floats, expected_E: Floats,
         level: of the interval.
 
     Raises:
-        DataError: not one prediction an event.
+        ConfigError: the level is not in (0, 1).
+        DataError: not one prediction an event, or one that is not finite.
     """
     if not len(predicted_E) == len(expected_E) == len(events.rewards_E):
         raise DataError("not one prediction an event", where="predictions", got=(len(predicted_E), len(expected_E)))
+    for name, values_E in (("predicted_E", predicted_E), ("expected_E", expected_E)):
+        mend = "Predict a reward for every event; the mean reward will do where the predictor has none."
+        _refuse_where(~np.isfinite(values_E), values_E, "predictions that are not finite", mend, where=name)
     _warn(events)
     return _mean(expected_E + events.weights_E * (events.rewards_E - predicted_E), events, level)
 
 
 def _mean(values_E: Floats, events: LoggedEvents, level: float) -> Interval:
     """Mean with an interval that is robust to the dependence of a cluster's events."""
+    check_number("level", level, above=0, below=1)
     mean, count = float(values_E.mean()), len(values_E)
     residual = values_E - mean
     if events.clusters_E is not None:
@@ -137,6 +154,16 @@ def _mean(values_E: Floats, events: LoggedEvents, level: float) -> Interval:
     error = math.sqrt(float(residual @ residual) * clusters / (clusters - 1)) / count
     reach = float(stats.t.ppf((1 + level) / 2, clusters - 1)) * error
     return Interval(mean, mean - reach, mean + reach)
+
+
+def _refuse_where(
+    wrong_E: NDArray[np.bool_], values_E: Floats, what: str, mend: str, where: str = "logged events"
+) -> None:
+    """Refuse the values at fault, and show the first of them."""
+    if wrong_E.any():
+        first = int(np.argmax(wrong_E))
+        got = f"{float(values_E[first])} at event {first}, {int(wrong_E.sum())} such events"
+        raise DataError(what, where=where, got=got, mend=mend)
 
 
 def _warn(events: LoggedEvents) -> None:
