@@ -170,3 +170,10 @@ def test_stability_counts_the_same_choice(front: GroupFront) -> None:
     finding = axis_finding([control, other], control, accuracy, axis)
     assert finding.operating is other
     assert finding.stability == 0.75
+
+
+@pytest.mark.parametrize(("own", "digits"), [(0.4, 4), (0.004, 5), (2e-6, 7), (5e-8, 4), (0.0, 4)])
+def test_small_values_have_more_decimals_but_noise_has_not(front: GroupFront, own: float, digits: int) -> None:
+    control = replace(front.control, values=front.control.values | {"test/ilmd@10": own})
+    axis = next(axis for axis in front.axes if axis.name == "ilmd")
+    assert replace(front, control=control).digits(axis) == digits

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from divrec.analysis import read_record
 from divrec.analysis.results_table import COLUMNS, collect_results, results_markdown
 from divrec.errors import RecordError
 
+Edit = Callable[[Path, dict[str, object]], None]
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "evaluation_table.py"
 
 
@@ -33,6 +36,18 @@ def test_values_are_those_of_the_records(results: pd.DataFrame, written_sweep: P
             assert row["value"] == pytest.approx(record.metrics["test"][metric])
             assert row["low"] < row["value"] < row["high"]
     assert table.loc[("gini-0.3/mmr-0.1", "ndcg@10"), "rerank"] == "mmr"
+
+
+def test_a_seed_counts_once(seeded_sweep: Path, tmp_path: Path, edit_record: Edit) -> None:
+    for old, new in (
+        ("control-seed0", "control"),
+        ("control-seed0", "control-seed0"),
+        ("control-seed1", "control-seed1"),
+    ):
+        shutil.copytree(seeded_sweep / old, tmp_path / "grown" / new, ignore=shutil.ignore_patterns("points"))
+    edit_record(tmp_path / "grown" / "control", {"name": "control"})
+    found = collect_results(tmp_path / "grown").set_index(["setting", "metric"])
+    assert found.loc[("control", "gini@10"), "seeds"] == 2
 
 
 def test_seeds_are_one_setting(seeded_sweep: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from divrec.analysis import FrontSummary, build_front, summary_table
 from divrec.analysis.comparison import Setting
 from divrec.analysis.group_front import front_of
 from divrec.analysis.statistics import Interval
+from divrec.analysis.summary import read_fronts
 from divrec.analysis.wording import ENGLISH, signed
 from divrec.errors import RecordError
 from divrec.schema import CONTROL
+
+Edit = Callable[[Path, dict[str, object]], None]
 
 pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
@@ -186,3 +190,16 @@ def test_a_baseline_that_wins_is_named(built: FrontSummary) -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.00001, "0.0000"), (-0.00001, "0.0000"), (-0.5, "\u22120.5000")])
 def test_signs(value: float, text: str) -> None:
     assert signed(value) == text
+
+
+def test_a_seed_under_two_names_makes_no_certainty(seeded_sweep: Path, tmp_path: Path, edit_record: Edit) -> None:
+    folder = tmp_path / "grown"
+    for run in ("control", "gini-1"):
+        for new in (run, f"{run}-seed0"):
+            shutil.copytree(seeded_sweep / f"{run}-seed0", folder / new, ignore=shutil.ignore_patterns("points"))
+        edit_record(folder / run, {"name": run})
+    (front,) = read_fronts(folder, FEW)
+    chosen = next(setting for setting in front.settings if setting.name == "gini-1")
+    assert [point.record.seed for point in chosen.points] == [0]
+    assert ENGLISH.interval_source(chosen) == "paired over users"
+    assert chosen.change(front.axes[0]).low < chosen.change(front.axes[0]).estimate

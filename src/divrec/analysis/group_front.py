@@ -18,6 +18,8 @@ from divrec.analysis.statistics import Interval
 from divrec.analysis.varied import varied_keys
 from divrec.schema import BASE, BASELINE, CONTROL, SPLITS, TEST, VALIDATION, RunRecord
 
+_NOISE = 1e-6  # a value below is a zero of single precision: the distance of two equal vectors, say
+
 
 @dataclass(frozen=True)
 class AxisGain:
@@ -126,7 +128,7 @@ class GroupFront:
     def digits(self, axis: Axis) -> int:
         """Decimals that tell values of an axis apart: four, and more where the control's own value is small."""
         own = abs(self.control.value(axis, TEST))
-        return min(7, max(4, 2 + math.ceil(-math.log10(own)))) if 0 < own < math.inf else 4
+        return min(7, max(4, 2 + math.ceil(-math.log10(own)))) if _NOISE < own < math.inf else 4
 
     def share(self, setting: Setting, split: str = TEST) -> float:
         """Accuracy as a share of the control's; NaN where the control has none."""

@@ -99,29 +99,27 @@ def curve_charts(front: GroupFront) -> tuple[CurveChart, ...]:
     for name in (*(f"validation/{axis.metric}" for axis in (front.accuracy, front.axes[0])), "loss/task", "loss/total"):
         values = {setting: curve[name].dropna() for setting, curve in curves.items() if name in curve.columns}
         values = {setting: series for setting, series in values.items() if len(series) > 0}
-        for part in _side_by_side(values) if name.startswith("loss/") else [values]:
-            if part and max(map(len, part.values())) > 1:
-                bases = ", ".join(s.name for s in part) if len(part) < len(values) and _only_bases(part) else ""
-                found.append(_chart(front, f"{name}: {bases}" if bases else name, part))
+        if not values or max(map(len, values.values())) < 2:
+            continue
+        bases = _long_bases(values) if name.startswith("loss/") else {}
+        found.append(_chart(front, name, {s: series for s, series in values.items() if s not in bases}))
+        if bases and name == "loss/task":  # a base has no other loss
+            found.append(_chart(front, f"{name}: {', '.join(setting.name for setting in bases)}", bases))
     return tuple(found)
 
 
-def _side_by_side(values: _Values) -> list[_Values]:
-    """The values in one part, or in two where the bases took more than twice the steps of the others."""
+def _long_bases(values: _Values) -> _Values:
+    """Those of the bases, where they took more than twice the steps of the others; else none."""
     bases = {setting: series for setting, series in values.items() if setting.first.record.kind == BASE}
-    others = {setting: series for setting, series in values.items() if setting not in bases}
-    longest = [max((float(series.index.max()) for series in part.values()), default=0.0) for part in (bases, others)]
-    return [others, bases] if longest[0] > 2 * longest[1] > 0 else [values]
-
-
-def _only_bases(values: _Values) -> bool:
-    return all(setting.first.record.kind == BASE for setting in values)
+    others = [float(series.index.max()) for setting, series in values.items() if setting not in bases]
+    long = others and max((float(series.index.max()) for series in bases.values()), default=0.0) > 2 * max(others)
+    return bases if long else {}
 
 
 def _chart(front: GroupFront, name: str, values: _Values) -> CurveChart:
     steps = np.concatenate([series.index.to_numpy(np.float64) for series in values.values()])
     heights = np.concatenate([series.to_numpy(np.float64) for series in values.values()])
-    low, high = np.array([steps.min(), heights.min()]), np.array([steps.max(), heights.max()])
+    low, high = np.array([min(0.0, steps.min()), heights.min()]), np.array([steps.max(), heights.max()])
     span = np.where(high > low, high - low, np.maximum(np.abs(high), 1.0) * 0.1)
     low, high = low - np.array([0, 0.04]) * span, low + np.array([1, 1.04]) * span
 

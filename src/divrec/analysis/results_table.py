@@ -5,6 +5,7 @@ Shapes: S seeds, U users, M metrics, R resamples.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ COLUMNS = (
 )
 HEADLINE = ("ndcg", "recall", "alpha_ndcg", "simpson", "ilad", "ilmd", "coverage", "gini", "effective_coverage")
 LOWER_IS_BETTER = ("gini",)
+_log = logging.getLogger(__name__)
 _SEED = re.compile(r"-seed\d+")
 _ORDER = {BASELINE: 0, BASE: 1, CONTROL: 2, TRAINED: 3}
 _TITLES = {BASELINE: "Baselines", BASE: "Base", CONTROL: "Controls", TRAINED: "Trained with a regularizer"}
@@ -53,7 +55,7 @@ def collect_results(folder: Path, seed: int = 0) -> pd.DataFrame:
     """Values and 95 % intervals of every point of a sweep, on test: small enough to be kept beside the table.
 
     Points that differ in the seed only are one setting: its value is the mean, its interval comes from resampled users
-    and seeds.
+    and seeds. A seed that a setting has twice, as "control" and "control-seed0", counts once.
 
     Args:
         folder: the sweep's folder.
@@ -67,7 +69,11 @@ def collect_results(folder: Path, seed: int = 0) -> pd.DataFrame:
     """
     settings: dict[str, list[tuple[RunRecord, Path]]] = {}
     for record, place in read_sweep(folder).points:
-        settings.setdefault(_SEED.sub("", record.name), []).append((record, place))
+        members = settings.setdefault(_SEED.sub("", record.name), [])
+        if same := [other.name for other, _ in members if other.seed == record.seed]:
+            _log.warning("left out: %s has the setting and seed of %s", record.name, same[0])
+            continue
+        members.append((record, place))
     tables = [_setting_rows(name, members, seed) for name, members in settings.items()]
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
