@@ -12,6 +12,7 @@ import pytest
 
 from divrec.analysis import read_record, read_slates, read_sweep, read_users
 from divrec.errors import RecordError
+from hydra_plugins.divrec_plugins._runner import expected_runs
 
 Edit = Callable[[Path, dict[str, object]], None]
 
@@ -133,3 +134,12 @@ def test_no_sweep_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({"name": "x", "expected": ["control"]}))
     with pytest.raises(RecordError, match="description"):
         read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{nope", "[]", '{"name": "x"}', '{"name": "x", "expected": [1]}'])
+def test_a_broken_description_of_a_sweep_has_one_advice(content: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(RecordError, match=r"sweep\.json: .*Delete the file, and start the sweep again: finished runs"):
+        read_sweep(tmp_path)
+    with pytest.raises(RecordError, match=r"sweep\.json: .*Delete the file, and start the sweep again: finished runs"):
+        expected_runs(tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from divrec.errors import ConfigError
 from hydra_plugins.divrec_plugins._pruning import hopeless
-from hydra_plugins.divrec_plugins._space import choices, distributions, keys_of_the_base, overrides
+from hydra_plugins.divrec_plugins._space import choices, corners, distributions, keys_of_the_base, overrides
 from hydra_plugins.divrec_plugins._study import Search, Trial
 
 pytest.importorskip("optuna")
@@ -110,3 +110,18 @@ def test_only_larger_betas_of_what_fell_below_the_floor_are_given_up(drawn, floo
     finished = [(trial(0.5), [0.075, 0.5]), (trial(0.1), [0.1, 0.9])]
     assert bool(hopeless(drawn, finished, 0.1, (["tuning"], floor))) == hopeless_too
     assert not hopeless(drawn, finished, None, (["tuning"], floor)), "without a control nothing is known"
+
+
+def test_trials_from_before_beta_joined_the_space_say_nothing_of_a_beta():
+    before = Trial("trial-0", 0, {"diversity": "gini", "tuning": "frozen"})
+    assert not hopeless(trial(1.0), [(before, [0.01, 0.5])], 0.1, (["tuning"], 0.8))
+    assert hopeless(trial(1.0), [(before, [0.01, 0.5]), (trial(0.5), [0.01, 0.5])], 0.1, (["tuning"], 0.8))
+
+
+def test_every_choice_and_both_ends_of_every_range_are_in_a_corner():
+    space = {"diversity": ["gini", ["gini", "simpson"]], "beta": {"low": 0.1, "high": 2.0}, "seed": [0]}
+    assert corners(space) == [
+        {"diversity": "gini", "beta": "0.1", "seed": "0"},
+        {"diversity": "[gini,simpson]", "beta": "0.1", "seed": "0"},
+        {"diversity": "gini", "beta": "2.0", "seed": "0"},
+    ]

@@ -50,7 +50,9 @@ def plan(tmp_path, monkeypatch) -> Iterator:
     fronts = []
     # Composes every job, which takes seconds: tests/run/test_sweep.py does.
     monkeypatch.setattr(SweepRunner, "check", lambda runner, jobs: None)
-    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: fronts.append((folder, wandb)))
+    monkeypatch.setattr(
+        "divrec.run.front.build", lambda folder, wandb=None, options=None: fronts.append((folder, wandb))
+    )
     with initialize_config_dir(CONF, version_base="1.3"):
 
         def planned(

@@ -11,8 +11,10 @@ from hydra import compose
 from hydra.errors import InstantiationException
 
 from divrec.run.door import CONF, UserMistake
+from hydra_plugins.divrec_plugins._runner import SweepRunner
 from run.planned import Recorder
 
+CHECK = SweepRunner.check
 ONE_BASELINE = ("hydra.sweeper.baselines=[popular]",)
 
 
@@ -204,7 +206,7 @@ def test_an_interrupted_sweep_still_has_its_front_and_ends_without_a_traceback(n
 def test_a_front_that_breaks_hides_neither_failed_runs_nor_how_the_sweep_ended(
     launcher, code, plan, monkeypatch, capsys
 ):
-    def broken(folder, wandb=None):
+    def broken(folder, wandb=None, options=None):
         raise ZeroDivisionError("of a library")
 
     monkeypatch.setattr("divrec.run.front.build", broken)
@@ -215,6 +217,44 @@ def test_a_front_that_breaks_hides_neither_failed_runs_nor_how_the_sweep_ended(
     assert "The front could not be built\nTraceback" in said
     assert "ZeroDivisionError: of a library" in said
     assert ("1 failed: gini-1; the same command tries them again" in said) == (launcher.failing == "gini-1")
+
+
+def test_where_every_run_of_a_wave_is_left_out_nothing_is_launched(plan, capsys):
+    launcher = Recorder(failing="base")
+    with pytest.raises(SystemExit):
+        plan("diversity=gini", "beta=1", launcher=launcher)
+    assert len(launcher.waves) == 1
+    said = capsys.readouterr().out
+    assert "Wave 2 of 2" not in said
+    assert "gini-1 is left out: its base base failed" in said
+
+
+def test_the_report_of_a_sweep_is_in_the_language_that_the_sweep_names(plan, monkeypatch):
+    asked = []
+    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb, options: asked.append(options))
+    plan("diversity=gini", "beta=1")
+    plan("diversity=gini", "beta=1", settings=("report.language=zh", "report.users=3"))
+    assert [(options.language, options.users) for options in asked] == [("en", 10), ("zh", 3)]
+
+
+def test_a_language_that_no_report_has_is_refused_before_anything_trains(plan, monkeypatch):
+    monkeypatch.setattr(SweepRunner, "_check_run", lambda runner, name, job: None)
+    monkeypatch.setattr(SweepRunner, "check", CHECK)
+    launcher = Recorder()
+    with pytest.raises(UserMistake, match="klingon"):
+        plan("diversity=gini", "beta=1", settings=("report.language=klingon",), launcher=launcher)
+    assert not launcher.waves
+
+
+@pytest.mark.parametrize(("devices", "launcher"), [("1", "local"), ("2", "processes")])
+def test_several_nodes_are_refused_under_every_launcher(devices, launcher, plan, monkeypatch):
+    monkeypatch.setattr(SweepRunner, "check", CHECK)
+    nodes = ("trainer.num_nodes=2", f"trainer.devices={devices}")
+    recorder = Recorder()
+    recorder.as_command = launcher == "processes"
+    with pytest.raises(UserMistake, match=r"trainer\.num_nodes: .*one node"):
+        plan(*nodes, "diversity=gini", "beta=1", settings=ONE_BASELINE, launcher=recorder)
+    assert not recorder.waves
 
 
 def test_a_sweep_grows_and_still_expects_what_it_had(plan, tmp_path):
@@ -231,7 +271,7 @@ def test_a_sweep_grows_and_still_expects_what_it_had(plan, tmp_path):
 def test_a_broken_description_of_a_sweep_is_told(plan, tmp_path):
     plan("diversity=gini", "beta=1")
     (tmp_path / "sweep" / "sweep.json").write_text('{"expected": [1]}', encoding="utf-8")
-    with pytest.raises(UserMistake, match=r"sweep\.json"):
+    with pytest.raises(UserMistake, match=r"sweep\.json: .* Delete the file, and start the sweep again"):
         plan("diversity=gini", "beta=1,2")
 
 

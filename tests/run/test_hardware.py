@@ -44,9 +44,18 @@ def test_several_devices_in_a_multirun_are_refused_with_what_to_do(overrides):
         check(*overrides, in_multirun=True)
 
 
+@pytest.mark.parametrize("trainer", ["default", "ddp"])
+def test_several_nodes_in_a_multirun_are_refused_with_what_to_do(trainer):
+    nodes = (f"trainer={trainer}", "trainer.devices=1", "trainer.num_nodes=2")
+    check(*nodes)
+    with pytest.raises(ConfigError, match=r"trainer\.num_nodes: .*one node; got 2.*srun python -m divrec\.run\.train"):
+        check(*nodes, in_multirun=True)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("trainer.num_nodes=0", r"trainer\.num_nodes: must be a whole number of at least 1"),
         ("trainer.precision=16-mixed", r"trainer\.precision: half floats need a GPU.*bf16-mixed"),
         ("trainer.precision=bf16-true", r"trainer\.precision: no such precision"),
         ("trainer.precision=nonsense", r"trainer\.precision: no such precision"),
@@ -87,7 +96,7 @@ def test_on_a_host_with_gpus_a_model_may_lie_in_pieces(overrides, gpus):
 
 def test_one_device_a_node_is_not_alone(gpus):
     gpus(1)
-    check(*GPU, "trainer.devices=1", "+trainer.num_nodes=2")
+    check(*GPU, "trainer.devices=1", "trainer.num_nodes=2")
 
 
 @pytest.mark.parametrize(

@@ -76,12 +76,16 @@ def test_compiled_and_in_other_precisions_it_trains(tiny_shop, tmp_path, monkeyp
     assert moved, "the setting has reached the training"
 
 
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "divrec.run.train")
+
+
 @pytest.mark.slow
-def test_two_devices_leave_the_record_that_one_leaves(tiny_shop, tmp_path):
+@pytest.mark.parametrize("started", [("divrec.run.train",), TORCHRUN], ids=["by Lightning", "by torchrun"])
+def test_two_devices_leave_the_record_that_one_leaves(started, tiny_shop, tmp_path):
     point = (*POINT, "user=mean", "user.dropout=0")
     assert tiny_shop.train(tmp_path / "one", *point).code == 0
     places = (*tiny_shop.overrides, "logger=csv", f"hydra.run.dir={tmp_path / 'two'}", *SCHEDULE, *point)
-    answer = subprocess_command("divrec.run.train", *places, "trainer=ddp", "trainer.accelerator=cpu")
+    answer = subprocess_command(*started, *places, "trainer=ddp", "trainer.accelerator=cpu")
     assert answer.code == 0, answer.text
     one, two = record_of(tmp_path / "one"), record_of(tmp_path / "two")
     assert one["identity"] == two["identity"]

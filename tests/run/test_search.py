@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 
+from divrec.errors import ConfigError
 from divrec.run.door import UserMistake
 from divrec.run.train import main
 from hydra_plugins.divrec_plugins._runner import SweepRunner
@@ -175,6 +177,36 @@ def test_a_study_of_other_objectives_or_choices_is_refused(search):
         search("hydra.sweeper.search.objectives=[{metric:ndcg@10,direction:maximize}]")
     with pytest.raises(UserMistake, match="the study began with another space"):
         search("hydra.sweeper.space.diversity=[gini]", "hydra.sweeper.search.trials=20")
+
+
+CHECK = SweepRunner.check
+
+
+def test_a_typo_in_the_space_is_told_before_anything_trains(search, monkeypatch, tmp_path):
+    monkeypatch.setattr(SweepRunner, "check", CHECK)
+    shop = Shop()
+    with pytest.raises(HydraException, match="diversity/nonsense"):
+        search("hydra.sweeper.space.diversity=[gini,nonsense]", launcher=shop)
+    assert not shop.waves
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_choices_that_do_not_go_together_are_one_failed_trial(search, monkeypatch, tmp_path, capsys):
+    def check_run(runner, name, job):
+        if name == "trial-1":
+            raise ConfigError("they do not go together", where="model")
+
+    monkeypatch.setattr(SweepRunner, "_check_run", check_run)
+    shop = Shop()
+    with pytest.raises(SystemExit) as left:
+        search(launcher=shop)
+    assert left.value.code == 1
+    assert "trial-1 failed: ConfigError: model: they do not go together" in capsys.readouterr().out
+    assert sorted(shop.trials) == [f"trial-{number}" for number in (0, 2, 3, 4, 5)]
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/sweep/study.sqlite3")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", *["COMPLETE"] * 4]
+    expected = json.loads((tmp_path / "sweep" / "sweep.json").read_text(encoding="utf-8"))["expected"]
+    assert "trial-1" not in {point["name"] for point in expected}
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from run.command import command, subprocess_command
 from run.tiny import SWEEP, record_of, same_files
 
 RUNS = ["base", "random", "popular", "item_knn", "control", "simpson-0.3", "simpson-1", "gini-0.3", "gini-1"]
+NO_BASELINES = ("hydra.sweeper.baselines=[]",)
 FRONT = ("front.csv", "front.json", "front.png", "report.html")
 
 
@@ -101,6 +102,19 @@ def test_a_wider_grid_keeps_the_points_that_are_there(tiny_shop, copy_of_sweep):
     assert (copy_of_sweep / "gini-2" / "record.json").is_file()
 
 
+@pytest.mark.slow
+def test_grown_by_seeds_nothing_is_trained_twice(tiny_shop, copy_of_sweep):
+    before = written(copy_of_sweep)
+    answer = tiny_shop.sweep(copy_of_sweep, "seed=0,1", "diversity=gini", "beta=1", *NO_BASELINES)
+    assert answer.code == 0, answer.text
+    assert answer.text.count("training up to") == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    names = {path.parent.name for path in copy_of_sweep.glob("*/record.json")}
+    assert names - set(RUNS) == {"base-seed1", "control-seed1", "gini-1-seed1"}
+    points = json.loads((copy_of_sweep / "front.json").read_text(encoding="utf-8"))["points"]
+    assert set(points["gini-1"]["seeds"]) == {0, 1}
+
+
 def test_the_front_rebuilt_from_disk_is_the_same(copy_of_sweep, monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
     before = {name: (copy_of_sweep / name).read_bytes() for name in ("front.csv", "front.json")}
@@ -175,9 +189,6 @@ def test_two_runs_at_a_time_in_processes_of_their_own_give_the_same(tiny_shop, t
     assert answer.code == 0, answer.text
     for name in ("base", "popular", "control"):
         assert same_files(folder / name, tiny_sweep.folder / name)
-
-
-NO_BASELINES = ("hydra.sweeper.baselines=[]",)
 
 
 @pytest.mark.parametrize("grid", [("diversity=gini", "beta=1"), ("diversity=gini", "beta=0.5,1")])

@@ -34,6 +34,7 @@ from divrec.schema import (
 )
 
 SWEEP_FILE = "sweep.json"
+BROKEN_SWEEP = "Delete the file, and start the sweep again: finished runs are kept, and it is written anew."
 _AGAIN = "Evaluate this point again, or delete its folder to leave it out."
 _log = logging.getLogger(__name__)
 
@@ -179,21 +180,20 @@ def _read_expected(folder: Path) -> tuple[str, dict[str, str]]:
     path = folder / SWEEP_FILE
     if not path.exists():
         return folder.name, {}
-    content = _read_json(path)
+    content = _read_json(path, BROKEN_SWEEP)
     try:
         return str(content["name"]), {str(run["name"]): str(run.get("kind", "")) for run in content["expected"]}
     except (AttributeError, KeyError, TypeError) as error:
-        mend = "Start the sweep again: finished points are kept."
-        raise RecordError("not a sweep's description", where=str(path), got=content, mend=mend) from error
+        raise RecordError("not a sweep's description", where=str(path), got=content, mend=BROKEN_SWEEP) from error
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever JSON holds; the caller checks
+def _read_json(path: Path, mend: str = _AGAIN) -> Any:  # noqa: ANN401 - whatever JSON holds; the caller checks
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecordError("the file is missing", where=str(path), mend=_AGAIN) from error
     except (OSError, ValueError) as error:
-        raise RecordError("not readable as JSON", where=str(path), got=str(error), mend=_AGAIN) from error
+        raise RecordError("not readable as JSON", where=str(path), got=str(error), mend=mend) from error
 
 
 def _read_parquet(path: Path, needed: set[str], split: str | None) -> pd.DataFrame:

@@ -153,6 +153,23 @@ def check_one_device(config: DictConfig) -> None:
     )
 
 
+def check_one_node(config: DictConfig) -> None:
+    """Refuse a run of a sweep that asks for several nodes: no launcher starts one run on more than one.
+
+    Raises:
+        ConfigError: see the message.
+    """
+    nodes = config.trainer.get("num_nodes", 1)
+    if nodes != 1:
+        raise ConfigError(
+            "a run of a sweep trains on one node",
+            where="trainer.num_nodes",
+            got=nodes,
+            mend="Start each point as a plain run: srun python -m divrec.run.train trainer.num_nodes=2 "
+            "hydra.run.dir=FOLDER (see docs/sweeps.md); or set trainer.num_nodes=1.",
+        )
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, without Hydra's own part.
 

@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, check_number
-from divrec.run.door import check_one_device, names_one_device
+from divrec.run.door import check_one_device, check_one_node, names_one_device
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _ON_GPU = "16-mixed"  # half floats need the scaling of gradients, which torch has for GPUs
@@ -32,7 +32,9 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
     _check_precision(trainer)
     if _shards(trainer):
         _check_sharding(config)
+    check_number("trainer.num_nodes", trainer.get("num_nodes", 1), least=1, whole=True)
     if in_multirun:
+        check_one_node(config)
         check_one_device(config)
 
 

@@ -28,7 +28,7 @@ from divrec.run.assembly import Parts, assemble, category_source, objective, ope
 from divrec.run.door import build, call, resolved
 from divrec.run.finished import evaluate_again, evaluate_splits
 from divrec.run.hardware import check_hardware
-from divrec.run.identity import code, finished, identity, recorded, refuse_another
+from divrec.run.identity import code, finished, identity, is_recorded, recorded, refuse_another
 from divrec.run.ruler import ruler
 from divrec.schema import (
     BASE,
@@ -83,11 +83,12 @@ def train(config: DictConfig) -> None:
 def _train(config: DictConfig, folder: Path) -> None:
     strategies = rerankers(config)
     data = open_data(config)
-    own = identity(resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config))
+    about = resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config)
+    own = identity(*about)
     checkpoint = TrainingCheckpoint(folder, own, config.checkpoint_minutes)
     found = recorded(folder)
     if found is not None:
-        if found["identity"] != own:
+        if not is_recorded(found, *about):
             refuse_another(found, resolved(config), folder)
         logger.info("finished before: nothing to train in %s", folder)
         checkpoint.discard()

@@ -56,6 +56,10 @@ class Recipe:
                 )
         return cls(texts(base), texts(point), texts(control), tuple(baselines), from_base)
 
+    def others(self, swept: Sequence[str]) -> list[str]:
+        """The keys among those that vary which a base depends on: a run's name ends in their values."""
+        return [key for key in swept if key not in self.base]
+
     def kind(self, name: str) -> str:
         """The kind of a run, by its name."""
         head = name.split("-")[0]
@@ -64,7 +68,9 @@ class Recipe:
         return head if head in (BASE, CONTROL) else TRAINED
 
 
-def waves(cells: Sequence[Job], swept: Sequence[str], recipe: Recipe, folder: Path) -> list[dict[str, Job]]:
+def waves(
+    cells: Sequence[Job], swept: Sequence[str], recipe: Recipe, folder: Path, kept: Mapping[str, str] | None = None
+) -> list[dict[str, Job]]:
     """Name -> overrides of the bases and baselines, then of the controls and points; an empty wave is left out.
 
     Args:
@@ -72,22 +78,29 @@ def waves(cells: Sequence[Job], swept: Sequence[str], recipe: Recipe, folder: Pa
         swept: the keys that vary.
         recipe: what surrounds them.
         folder: the sweep's, where the bases will lie.
+        kept: tail of a cell's names -> the tail that they have had in the folder, where it is another.
     """
-    others = [key for key in swept if key not in recipe.base]
+    others = recipe.others(swept)
     first: dict[str, Job] = {}
     second: dict[str, Job] = {}
     for cell in cells:
         own = [key for key in recipe.base if key in cell and key not in recipe.point]
-        tail = [f"{short(key)}{plain(cell[key])}" for key in others]
-        start = start_from(folder, "-".join([BASE, *tail])) if recipe.from_base else {}
+        planned = tail_of(cell, others)
+        tail = (kept or {}).get(planned, planned)
+        start = start_from(folder, f"{BASE}{tail}") if recipe.from_base else {}
         first |= {name: job for name, job in _first_wave(cell, tail, recipe).items() if name not in first}
         neutral = {key: recipe.base[key] for key in own}
         control = {**cell, **neutral, **recipe.point, **recipe.control, **start}
-        second.setdefault("-".join([CONTROL, *tail]), control)
+        second.setdefault(f"{CONTROL}{tail}", control)
         if own and not any(_same(cell[key], recipe.base[key]) for key in own):  # else it is the control itself
-            name = "-".join([*(plain(cell[key]) for key in own), *tail])
-            second.setdefault(name, {**cell, **recipe.point, **start})
+            name = "-".join(plain(cell[key]) for key in own)
+            second.setdefault(f"{name}{tail}", {**cell, **recipe.point, **start})
     return [wave for wave in (first, second) if wave]
+
+
+def tail_of(values: Mapping[str, str], keys: Sequence[str]) -> str:
+    """What the names of runs end in: a key and its value each, as "-seed1"."""
+    return "".join(f"-{short(key)}{plain(values[key])}" for key in keys)
 
 
 def start_from(folder: Path, base: str) -> Job:
@@ -133,11 +146,11 @@ def plain(value: str) -> str:
     return "".join(character if character.isalnum() or character in "+._" else "_" for character in text)
 
 
-def _first_wave(cell: Job, tail: list[str], recipe: Recipe) -> dict[str, Job]:
-    base = {"-".join([BASE, *tail]): {**cell, **recipe.base}} if recipe.from_base else {}
+def _first_wave(cell: Job, tail: str, recipe: Recipe) -> dict[str, Job]:
+    base = {f"{BASE}{tail}": {**cell, **recipe.base}} if recipe.from_base else {}
     return base | {
         # One that is trained, such as SASRec, is a baseline here, too.
-        "-".join([model, *tail]): {**_without_model(cell), **recipe.base, "model": model, "kind": BASELINE}
+        f"{model}{tail}": {**_without_model(cell), **recipe.base, "model": model, "kind": BASELINE}
         for model in recipe.baselines
     }
 

@@ -76,10 +76,14 @@ class Progress:
         self.failures[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
         said: list[str] = []
         if not isinstance(error, CompactHydraException):  # a user's mistake says all there is to say
-            files = [self.folder / name / file for file in _LOG_FILES]
-            said = tail(next((file for file in files if file.is_file()), files[0]))
+            said = self._said(name, 5)
         shown = error if isinstance(error, CompactHydraException) else f"{type(error).__name__}: {error}"
         logger.error("%s failed: %s%s", name, shown, "".join(f"\n    | {line}" for line in said))
+
+    def _said(self, name: str, lines: int) -> list[str]:
+        """The last lines that a run said; a job of a cluster has no console of its own here, but its log."""
+        files = [self.folder / name / file for file in _LOG_FILES]
+        return tail(next((file for file in files if file.is_file()), files[0]), lines)
 
     def new_wave(self) -> None:
         """The runs that follow take another time than those before."""
@@ -123,7 +127,7 @@ class Progress:
         for title in ("run", "where", "for", "says"):
             table.add_column(title, no_wrap=True, overflow="ellipsis")
         for name, (place, begun) in self._running.items():
-            last = tail(self.folder / name / CONSOLE_FILE, 1)
+            last = self._said(name, 1)
             table.add_row(name, place, _duration(time.monotonic() - begun), Text(last[0] if last else ""))
         for name, reason in self.failures.items():
             table.add_row(name, "failed", "", Text(reason), style="red")

@@ -34,7 +34,8 @@ def hopeless(
         return ""
     for other, values in finished:
         alike = all(other.params.get(key) == trial.params.get(key) for key in (*_SAME, *keys))
-        if alike and other.params["beta"] <= beta and values[0] < floor * control:
+        theirs = other.params.get("beta")  # none where beta has joined the space since: it says nothing of this one
+        if alike and theirs is not None and theirs <= beta and values[0] < floor * control:
             kept = f"{values[0] / control:.0%} of the control's accuracy"
-            return f"{other.name} kept {kept} at beta {other.params['beta']:.3g}, this has beta {beta:.3g}"
+            return f"{other.name} kept {kept} at beta {theirs:.3g}, this has beta {beta:.3g}"
     return ""

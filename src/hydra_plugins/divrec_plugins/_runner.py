@@ -9,20 +9,25 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, DivrecError, RecordError
-from divrec.run.door import UserMistake, check_dials, check_one_device
+from divrec.run.door import UserMistake, check_dials, check_one_device, check_one_node
 from divrec.schema import RECORD_FILE, VALIDATION
 from divrec.storage import held, write_json
+from hydra_plugins.divrec_plugins._growth import kept_tails
 from hydra_plugins.divrec_plugins._interruption import exit_code, sigterm_interrupts
 from hydra_plugins.divrec_plugins._plan import Job, arguments, base_of
 from hydra_plugins.divrec_plugins._pool import Listener
 from hydra_plugins.divrec_plugins._progress import Progress
+
+if TYPE_CHECKING:
+    from divrec.analysis import FrontOptions
 
 logger = logging.getLogger(__name__)
 
@@ -75,20 +80,44 @@ class SweepRunner:
         """Compose every job before the first one trains, so that a typo costs nothing.
 
         Raises:
-            UserMistake: the first dial that makes no sense, several devices where runs are no programs of their own, or
-                places that the launcher cannot have.
+            UserMistake: the first dial that makes no sense, several devices where runs are no programs of their own,
+                several nodes, no such language of the report, or places that the launcher cannot have.
         """
-        as_programs = getattr(self.launcher, "as_command", False)
-        try:
+        with _told_as_mistakes():
             for name, job in jobs.items():
-                composed = self.compose(arguments(name, job))
-                check_dials(composed)
-                if not as_programs:
-                    check_one_device(composed)
+                self._check_run(name, job)
+            self._front_options()
             if isinstance(self.launcher, CheckedLauncher):
                 self.launcher.check()
-        except DivrecError as error:
-            raise UserMistake(f"{type(error).__name__}: {error}") from error
+
+    def refused(self, name: str, job: Job) -> bool:
+        """Whether a run makes no sense; then it has failed, and says why."""
+        try:
+            with _told_as_mistakes():
+                self._check_run(name, job)
+        except CompactHydraException as error:
+            self.progress.failed(name, error)
+            return True
+        return False
+
+    def _check_run(self, name: str, job: Job) -> None:
+        composed = self.compose(arguments(name, job))
+        check_dials(composed)
+        check_one_node(composed)
+        if not getattr(self.launcher, "as_command", False):
+            check_one_device(composed)
+
+    def kept_tails(self, planned: Mapping[str, Job], others: Sequence[str]) -> dict[str, str]:
+        """Tail of a name in the plan -> the tail that the same runs have in the folder: see `_growth`.
+
+        Raises:
+            UserMistake: a run there has the values of a cell, and other settings besides.
+        """
+        with _told_as_mistakes():
+            kept = kept_tails(planned, others, self.folder, self.compose)
+        for tail, had in kept.items():
+            logger.info("Runs are there under other names: NAME%s is NAME%s", tail, had)
+        return kept
 
     def announce(self, names: Sequence[str]) -> None:
         """Add runs to sweep.json: a sweep grows, and what an earlier start asked for is still expected."""
@@ -114,12 +143,10 @@ class SweepRunner:
             # loky renews a worker whose memory grew, between two jobs: as it should be, and nobody's concern.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
             try:
-                with self._concluded():
+                with _told_as_mistakes(), self._concluded():
                     yield
             except KeyboardInterrupt as interrupt:
                 sys.exit(exit_code(interrupt))
-            except DivrecError as error:
-                raise UserMistake(f"{type(error).__name__}: {error}") from error
             if self.failed:
                 sys.exit(1)
 
@@ -134,6 +161,8 @@ class SweepRunner:
             logger.error("%s is left out: its base %s failed", name, base_of(wave[name]))
             self.progress.failures[name] = f"its base {base_of(wave[name])} failed"
         names = [name for name in wave if name not in orphans]
+        if not names:
+            return [None] * len(wave)
         logger.info("%s: %s", title, ", ".join(names))
         jobs = [arguments(name, wave[name]) for name in names]
         with self._followed():
@@ -216,12 +245,18 @@ class SweepRunner:
         if not built:
             sys.exit(1)
 
+    def _front_options(self) -> FrontOptions:
+        from divrec.analysis import FrontOptions
+
+        return FrontOptions(language=self.config.report.language, users=self.config.report.users)
+
     def _build_front(self) -> bool:
         from divrec.run.front import build
 
         tracker = self.config.logger.get("wandb")
+        wandb = None if tracker is None else (tracker.project, tracker.mode)
         try:
-            build(self.folder, None if tracker is None else (tracker.project, tracker.mode))
+            build(self.folder, wandb, self._front_options())
         except DivrecError as error:
             logger.error("The front could not be built: %s", error)
             return False
@@ -231,12 +266,23 @@ class SweepRunner:
         return True
 
 
+@contextmanager
+def _told_as_mistakes() -> Iterator[None]:
+    """What is wrong leaves as one message."""
+    try:
+        yield
+    except DivrecError as error:
+        raise UserMistake(f"{type(error).__name__}: {error}") from error
+
+
 def expected_runs(folder: Path) -> list[dict[str, Any]]:
     """What earlier starts of a sweep asked for; empty for a new sweep.
 
     Raises:
         RecordError: sweep.json is broken.
     """
+    from divrec.analysis.records import BROKEN_SWEEP
+
     file = folder / "sweep.json"
     if not file.is_file():
         return []
@@ -246,6 +292,4 @@ def expected_runs(folder: Path) -> list[dict[str, Any]]:
             for point in json.loads(file.read_text("utf-8"))["expected"]
         ]
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"not a sweep's description ({error})", where=str(file), mend="Delete the file and start the sweep again."
-        ) from error
+        raise RecordError(f"not a sweep's description ({error})", where=str(file), mend=BROKEN_SWEEP) from error

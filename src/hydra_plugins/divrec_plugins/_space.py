@@ -50,6 +50,14 @@ def keys_of_the_base(space: Mapping[str, Any]) -> list[str]:
     return keys
 
 
+def corners(space: Mapping[str, Any]) -> list[Job]:
+    """Values for all keys, so that every choice and both ends of every range appear in one of them."""
+    ends = {key: choices(each) if _is_list(each) else [each["low"], each["high"]] for key, each in space.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    found = [overrides({**first, key: value}) for key, values in ends.items() for value in values]
+    return [each for place, each in enumerate(found) if each not in found[:place]]
+
+
 def overrides(params: Mapping[str, Any]) -> Job:
     """Drawn values as overrides; numbers keep all their digits, so that a resumed trial is the same run."""
     return {key: value if isinstance(value, str) else repr(value) for key, value in params.items()}

@@ -54,8 +54,11 @@ class FrontSweeper(BasicSweeper):
         assert self.config is not None
         assert self.launcher is not None
         runner = SweepRunner(self.config, self.launcher, self._compose, self.recipe.kind)
-        planned = waves(*self._grid(arguments), self.recipe, runner.folder)
-        jobs = {name: job for wave in planned for name, job in wave.items()}
+        cells, swept = self._grid(arguments)
+        planned = waves(cells, swept, self.recipe, runner.folder)
+        kept = runner.kept_tails(_together(planned), self.recipe.others(swept))
+        planned = waves(cells, swept, self.recipe, runner.folder, kept) if kept else planned
+        jobs = _together(planned)
         runner.check(jobs)
         with runner.driving():
             runner.announce(list(jobs))
@@ -76,3 +79,7 @@ class FrontSweeper(BasicSweeper):
         cells = self.split_arguments(list(latest.values()), None)[0]
         swept = [key for key, override in latest.items() if override.is_sweep_override()]
         return [dict(text.split("=", 1) for text in cell) for cell in cells], swept
+
+
+def _together(planned: Sequence[Mapping[str, Job]]) -> dict[str, Job]:
+    return {name: job for wave in planned for name, job in wave.items()}

@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, DivrecError
 from divrec.schema import BASE, CONTROL
-from hydra_plugins.divrec_plugins._plan import Job, Recipe, plain, short, start_from, waves
+from hydra_plugins.divrec_plugins._plan import Job, Recipe, start_from, tail_of, waves
 from hydra_plugins.divrec_plugins._pruning import hopeless
-from hydra_plugins.divrec_plugins._space import choices, distributions, keys_of_the_base, overrides
+from hydra_plugins.divrec_plugins._space import choices, corners, distributions, keys_of_the_base, overrides
 from hydra_plugins.divrec_plugins._study import Search, Trial, TrialStudy
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class SearchSweeper(BasicSweeper):
             raise UserMistake(f"{type(error).__name__}: {error}") from error
         references = self._references(fixed, keys, runner)
         jobs = {name: job for wave in references for name, job in wave.items()}
-        runner.check(jobs)
+        drawable = [self._job(drawn, fixed, keys, runner)[1] for drawn in corners(self.space)]
+        runner.check({**jobs, **{f"trial-like-{number}": job for number, job in enumerate(drawable)}})
         with runner.driving():
             study = TrialStudy(runner.folder, self.search, drawn_from)
             runner.announce(list(jobs))
@@ -108,23 +109,29 @@ class SearchSweeper(BasicSweeper):
         jobs: dict[str, Job] = {}
         trials: dict[str, Trial] = {}
         for trial in batch:
-            drawn = overrides(trial.params)
-            tail = _tail(drawn, keys)
-            name = "-".join([trial.name, *tail])
-            start = start_from(runner.folder, "-".join([BASE, *tail])) if self.recipe.from_base else {}
+            tail, job = self._job(overrides(trial.params), fixed, keys, runner)
+            name = f"{trial.name}{tail}"
             reason = hopeless(trial, study.finished(), self._control_value(runner, tail), (keys, self.search.floor))
             if reason:
                 logger.info("%s is not trained: %s", name, reason)
                 study.prune(trial)
                 continue
-            jobs[name], trials[name] = {**fixed, **self.recipe.point, **drawn, **start}, trial
+            if runner.refused(name, job):  # choices that do not go together; each by itself was checked before
+                study.tell(trial, None)
+                continue
+            jobs[name], trials[name] = job, trial
         if not jobs:
             return
-        runner.check(jobs)
         runner.announce(list(jobs))
         runner.run(f"{len(study.finished())} of {self.search.trials} trials finished; next", jobs)
         for name, trial in trials.items():
             study.tell(trial, None if name in runner.failed else runner.values(name, self.search.metrics))
+
+    def _job(self, drawn: Job, fixed: Job, keys: list[str], runner: SweepRunner) -> tuple[str, Job]:
+        """What a trial's name ends in, and its overrides."""
+        tail = tail_of(drawn, keys)
+        start = start_from(runner.folder, f"{BASE}{tail}") if self.recipe.from_base else {}
+        return tail, {**fixed, **self.recipe.point, **drawn, **start}
 
     def _references(self, fixed: Job, keys: list[str], runner: SweepRunner) -> list[dict[str, Job]]:
         """Bases, baselines and controls: a grid over what the bases depend on."""
@@ -134,8 +141,8 @@ class SearchSweeper(BasicSweeper):
         ]
         return waves(cells, keys, self.recipe, runner.folder)
 
-    def _control_value(self, runner: SweepRunner, tail: list[str]) -> float | None:
-        values = runner.values("-".join([CONTROL, *tail]), self.search.metrics[:1])
+    def _control_value(self, runner: SweepRunner, tail: str) -> float | None:
+        values = runner.values(f"{CONTROL}{tail}", self.search.metrics[:1])
         return None if values is None else values[0]
 
     def _batch_size(self) -> int:
@@ -168,7 +175,3 @@ def _at_a_time(launcher: DictConfig) -> int:
     from joblib import effective_n_jobs
 
     return int(effective_n_jobs(launcher.get("n_jobs", 1)))  # joblib's own, where -1 = one a core
-
-
-def _tail(drawn: Job, keys: list[str]) -> list[str]:
-    return [f"{short(key)}{plain(drawn[key])}" for key in keys]

@@ -6,23 +6,30 @@ Hydra's own launcher of this kind raises for all of a wave when one job dies, an
 from __future__ import annotations
 
 import logging
+import shutil
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError
 from hydra_plugins.divrec_plugins._interruption import children_hear_sigint
-from hydra_plugins.divrec_plugins._worker import RunProcessError, tail
+from hydra_plugins.divrec_plugins._plan import name_of
+from hydra_plugins.divrec_plugins._pool import Listener, Silent
+from hydra_plugins.divrec_plugins._queued import QueuedJob
 
 if TYPE_CHECKING:
     from submitit import Executor, Job
 
 logger = logging.getLogger(__name__)
+
+_PROGRAMS = ("sbatch", "srun")
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 # What submitit knows by one name on every cluster; all else is Slurm's and carries its name.
 _SHARED = (
@@ -48,6 +55,7 @@ class SlurmLauncher(Launcher):
             name: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             for name, value in settings.items()
         }
+        self.listener: Listener = Silent()
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
         self.task_function: TaskFunction | None = None
@@ -60,7 +68,7 @@ class SlurmLauncher(Launcher):
         """Refuse what could not run.
 
         Raises:
-            ConfigError: submitit is not installed.
+            ConfigError: submitit is not installed, this machine has no Slurm, or a setting is none of submitit's.
         """
         try:
             import hydra_plugins.hydra_submitit_launcher.submitit_launcher  # noqa: F401
@@ -70,6 +78,18 @@ class SlurmLauncher(Launcher):
                 where="hydra/launcher=slurm",
                 mend="Install it: pip install 'divrec[slurm]'.",
             ) from error
+        if self.cluster == "slurm" and (absent := [name for name in _PROGRAMS if shutil.which(name) is None]):
+            raise ConfigError(
+                f"there is no Slurm on this machine: {' and '.join(absent)} are not on the PATH",
+                where="hydra/launcher=slurm",
+                mend="Start the sweep on a node that submits jobs, or try it here: hydra.launcher.cluster=local.",
+            )
+        try:
+            self._executor()
+        except (ValueError, NameError, TypeError, AssertionError, RuntimeError) as error:  # of submitit, which checks
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            mend = "Check the settings of hydra/launcher=slurm."
+            raise ConfigError(said, where="hydra.launcher", mend=mend) from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Queue the jobs; returns when all have ended, and cancels them if it is interrupted."""
@@ -86,15 +106,26 @@ class SlurmLauncher(Launcher):
         ]
         with children_hear_sigint():  # by which submitit cancels a job on this machine
             jobs: list[Job[JobReturn]] = self._executor().map_array(task, *zip(*given, strict=True))
+        names = [name_of(each) or str(number) for number, each in zip(numbers, job_overrides, strict=True)]
         try:
             logger.info("queued: %s", ", ".join(job.job_id for job in jobs))
-            return [_returned(job, overrides) for job, overrides in zip(jobs, job_overrides, strict=True)]
+            return self._followed([QueuedJob(*each) for each in zip(names, jobs, job_overrides, strict=True)])
         except BaseException:
             logger.warning("cancelling the jobs that have not ended")
             for job in jobs:
                 if not job.done():
                     job.cancel(check=False)
             raise
+
+    def _followed(self, jobs: Sequence[QueuedJob]) -> list[JobReturn]:
+        """What the jobs return, once all have ended; the listener hears of each as it begins and ends."""
+        while waiting := [job for job in jobs if job.returned is None]:
+            for job in waiting:
+                job.look(self.listener)
+            self.listener.tick()
+            if any(job.returned is None for job in waiting):
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        return [job.returned for job in jobs if job.returned is not None]
 
     def _executor(self) -> Executor:
         from submitit import AutoExecutor
@@ -103,21 +134,3 @@ class SlurmLauncher(Launcher):
         named = {name if name in _SHARED else f"slurm_{name}": value for name, value in self.settings.items()}
         executor.update_parameters(**named)
         return executor
-
-
-def _returned(job: Job[JobReturn], overrides: Sequence[str]) -> JobReturn:
-    """What a job returned, once it has ended; a failure with its last lines if it died."""
-    from submitit.core.utils import UncompletedJobError
-
-    try:
-        return job.results()[0]
-    except Exception as error:  # killed, out of memory, out of time: submitit raises, and the other jobs go on
-        if not isinstance(error, UncompletedJobError):  # as of a disk: the job itself may go on, too
-            job.cancel(check=False)
-        paths = [job.paths.stderr, job.paths.stdout]  # the former only where they are kept apart
-        said = next((lines for lines in map(tail, paths) if lines), str(error).splitlines()[:1])
-        message = f"job {job.job_id} ended without a result (state {job.state})"
-        returned = JobReturn(overrides=list(overrides))
-        returned.status = JobStatus.FAILED
-        returned.return_value = RunProcessError("\n    | ".join([message, *said]))
-        return returned
