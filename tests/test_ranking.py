@@ -210,6 +210,15 @@ def test_a_reranked_list_gives_places_in_the_list() -> None:
     assert measures.mrr(delivered.above_BT, delivered.ties_BT, 3).tolist() == [0.5, 1.0]
 
 
+@pytest.mark.parametrize("targets", [[3], [3, 4], [2, 3, 4]])
+def test_targets_behind_a_reranked_list_are_no_hits_however_many(targets: list[int]) -> None:
+    ranked = rank(torch.tensor([[9.0, 8.0, 7.0, 6.0, 5.0]]), torch.tensor([targets]), None, 5, torch.arange(5))
+    delivered = delivered_ranks(Slate(torch.tensor([[1, 0]]), torch.zeros(1, 2)), ranked)
+    for measure in (measures.hit_rate, measures.recall, measures.ndcg, measures.mrr, measures.average_precision):
+        for k in (1, 2):
+            assert float(measure(delivered.above_BT, delivered.ties_BT, k)) == 0, measure.__name__
+
+
 def test_padding_of_a_list_is_never_a_hit() -> None:
     ranked = rank(torch.tensor([[2.0, 1.0]]), torch.tensor([[1, -1]]), torch.tensor([[0]]), 2, torch.arange(2))
     slate = Slate(torch.tensor([[-1, 1]]), torch.zeros(1, 2))

@@ -41,8 +41,9 @@ def hit_rate(above_BT: Tensor, ties_BT: Tensor, k: int) -> Tensor:
     """
     best_B, relevant_B, tied_B = _best_group(above_BT, ties_BT)
     places_B = torch.minimum((k - best_B).clamp(min=0), tied_B)
-    log_miss = _log_choose(tied_B - relevant_B, places_B) - _log_choose(tied_B, places_B)
-    value_B = torch.where(places_B > tied_B - relevant_B, 1.0, -torch.expm1(log_miss))
+    others_B = (tied_B - relevant_B).clamp(min=0)  # all targets behind a re-ranked list stand at one place
+    log_miss = _log_choose(others_B, places_B) - _log_choose(tied_B, places_B)
+    value_B = torch.where(places_B > others_B, 1.0, -torch.expm1(log_miss))
     return value_B.masked_fill(~(ties_BT > 0).any(-1), torch.nan)
 
 
