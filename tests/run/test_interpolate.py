@@ -107,7 +107,7 @@ def test_a_point_between_runs_that_are_gone_is_not_taken_for_one_between_others(
 def test_the_way_to_a_run_ends_at_that_run(sweep):
     """A hair before the end of the line, the lists are the sibling's; a hair after its start, the base's."""
     assert interpolate(sweep, "control", ["gini-1"], "amounts=[1e-9,0.999999999]").code == 0
-    start, end = (sweep / "gini-1" / "points" / f"interpolated-control-a{name}" for name in ("1e-09", "1"))
+    start, end = (sweep / "gini-1" / "points" / f"interpolated-control-a{name}" for name in ("1e-09", "0.999999999"))
     assert same_lists(start, sweep / "control")
     assert same_lists(end, sweep / "gini-1")
 
