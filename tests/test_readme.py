@@ -35,6 +35,8 @@ def test_a_command_of_the_readme(line):
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE)
         return
+    if words[0] in ("srun", "torchrun"):  # several processes of the command that follows their own options
+        words = ["python", *words[words.index("-m") :]]
     assert words[:2] == ["python", "-m"]
     config = CONFIG_OF[words[2].removeprefix("divrec.run.")]
     overrides = [word for word in words[3:] if word not in ("-m", "--help") and not word.startswith("hydra.searchpath")]
