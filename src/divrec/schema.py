@@ -90,7 +90,8 @@ class RunRecord:
         name: unique inside a sweep; derived points carry the run's name and their own, joined by a slash.
         config: the resolved config of the run.
         data: name, fingerprint, users, items, events, categories (their number), category_source.
-        model: encoder, parameters, trainable.
+        model: encoder, encoder_identity (of its content), parameters, trainable, trainable_plm (those among them that
+            belong to the language model, added ones included).
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
         rerank: name and diversity; empty for the ranking as it came.
         interpolation: weights by run; empty for a trained point.

@@ -5,7 +5,7 @@ from divrec.training.checkpoint import CHECKPOINT_FOLDER, TrainingCheckpoint
 from divrec.training.curve import TrainingCurve
 from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
-from divrec.training.optimizer import GroupedOptimizer
+from divrec.training.optimizer import GroupedOptimizer, belongs_to_plm
 from divrec.training.schedule import Schedule
 from divrec.training.sharding import ShardedStrategy, shard
 from divrec.training.weights import load_weights, save_weights
@@ -21,6 +21,7 @@ __all__ = [
     "ShardedStrategy",
     "TrainingCheckpoint",
     "TrainingCurve",
+    "belongs_to_plm",
     "candidate_auc",
     "fit",
     "leads",
