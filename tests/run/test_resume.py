@@ -90,6 +90,22 @@ def test_compiled_and_in_other_precisions_it_trains(tiny_shop, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+def test_a_compiled_training_ends_in_the_weights_of_one_that_is_not(tiny_shop, tmp_path, monkeypatch):
+    compile_module = torch.nn.Module.compile
+    # Traced and differentiated as ever, but not handed to a compiler, which not every machine has.
+    monkeypatch.setattr("torch.nn.Module.compile", lambda self: compile_module(self, backend="aot_eager"))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    point = (*POINT, "user=mean", "user.dropout=0")  # the ratios go through a compiled backward pass twice
+    assert tiny_shop.train(tmp_path / "plain", *point).code == 0
+    answer = tiny_shop.train(tmp_path / "compiled", *point, "compile=true")
+    assert answer.code == 0, answer.text
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0, "something was compiled"
+    found, wanted = weights(tmp_path / "compiled"), weights(tmp_path / "plain")
+    assert all(torch.allclose(found[name], wanted[name], atol=1e-4) for name in wanted)
+
+
+@pytest.mark.slow
 def test_two_devices_leave_the_record_that_one_leaves(tiny_shop, tmp_path):
     point = (*POINT, "user=mean", "user.dropout=0")
     assert tiny_shop.train(tmp_path / "one", *point).code == 0

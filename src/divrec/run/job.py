@@ -55,6 +55,7 @@ from divrec.training import (
     RecommenderModule,
     TrainingCheckpoint,
     belongs_to_plm,
+    compile_in_place,
     fit,
     leads,
     load_weights,
@@ -218,7 +219,7 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
     warn_of_own_choices(config)
     trainer = partial(call, build(config.trainer), "trainer")
     if config.compile:
-        parts.model.compile()
+        compile_in_place(parts.model)
     fitted = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar(), checkpoint)
     return Trained(fitted, terms)
 

@@ -45,6 +45,7 @@ def _profiler(config: DictConfig) -> StepProfiler:
     from divrec.run.assembly import assemble, objective, open_data
     from divrec.run.hardware import check_hardware
     from divrec.run.job import build_module
+    from divrec.training import compile_in_place
     from divrec.training.profile import StepProfiler
 
     check_hardware(config, in_multirun=False)
@@ -56,7 +57,7 @@ def _profiler(config: DictConfig) -> StepProfiler:
     device = torch.device("cuda" if use_gpu else "cpu")
     module = build_module(config, parts, objective(config, parts.catalogue)).to(device)
     if config.compile:
-        module.model.compile()
+        compile_in_place(module.model)
     return StepProfiler(
         module,
         _endless(parts.data),

@@ -2,6 +2,7 @@
 
 from divrec.training.candidate_auc import AUC_OF_CANDIDATES, CandidateAUC, candidate_auc
 from divrec.training.checkpoint import CHECKPOINT_FOLDER, TrainingCheckpoint
+from divrec.training.compilation import compile_in_place
 from divrec.training.curve import TrainingCurve
 from divrec.training.fit import Fitted, fit, leads
 from divrec.training.module import RecommenderModule
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingCurve",
     "belongs_to_plm",
     "candidate_auc",
+    "compile_in_place",
     "fit",
     "leads",
     "load_weights",
