@@ -51,13 +51,13 @@ def load_first_stage(
             mend="Use one data set, prepared alike, for both stages.",
         )
     first = OmegaConf.create(found["config"])
-    encoder: TextEncoder = build(first.encoder)
-    refuse_another_encoder(found, encoder.source.identity(), "model.first_stage", folder)
     own, other = config.data.get("profiles"), first.data.get("profiles")
     if other is not None and other != own:
         raise ConfigError(
             "reads other profile texts", where="data.profiles", got=own, mend=f"Set them as in {folder}: {other}."
         )
+    encoder: TextEncoder = build(first.encoder)
+    refuse_another_encoder(found, encoder.source.identity(), "model.first_stage", folder)
     first.paths, first.trainer = config.paths, config.trainer
     model = assemble(first, data).model
     load_weights(model, Path(folder) / MODEL_FOLDER)

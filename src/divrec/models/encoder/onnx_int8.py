@@ -57,7 +57,7 @@ def quantized(model: nn.Module, pooling: str) -> Callable[[dict[str, Tensor]], T
                 f"this language model cannot be turned into 8 bits ({lines[0]})",
                 where="encoder.runtime.backend",
                 got="onnx_int8",
-                mend="Choose encoder.runtime.backend=torch.",
+                mend="Choose encoder.runtime.backend=torch, or `pip install divrec[onnx]` if a package is missing.",
             ) from error
     known = {node.name for node in session.get_inputs()}
 
