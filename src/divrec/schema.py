@@ -92,7 +92,8 @@ class RunRecord:
         config: the resolved config of the run.
         data: name, fingerprint, users, items, events, categories (their number), category_source, ruler (hashes of the
             frozen vectors and of the items' categories that diversity was measured with; absent in earlier versions).
-        model: encoder, parameters, trainable.
+        model: encoder, encoder_identity (of its content), parameters, trainable, trainable_plm (those among them that
+            belong to the language model, added ones included).
         objective: task, diversity (weights by name), relaxation, beta, beta_scale, ratio (by name).
         rerank: name, diversity and the strategy's other parameters; empty for the ranking as it came. Records of
             earlier versions have name and diversity only.

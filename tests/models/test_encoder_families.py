@@ -125,10 +125,92 @@ def test_a_setting_that_makes_no_sense_is_named(settings, named):
         TextEncoder(**{"model": "some/folder", **settings})
 
 
-@pytest.mark.parametrize("settings", [{"dtype": "int3"}, {"backend": "abacus"}])
-def test_a_runtime_that_does_not_exist_is_named(settings):
-    with pytest.raises(ConfigError, match=r"encoder\.runtime"):
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"dtype": "int3"}, "dtype"),
+        ({"backend": "abacus"}, "backend"),
+        ({"attention": 3}, "attention"),
+        ({"backend": "onnx_int8", "dtype": "bfloat16"}, "dtype"),
+        ({"backend": "onnx_int8", "device": "cuda"}, "device"),
+        ({"device": "gpu"}, "device"),
+        ({"device": "cuda:first"}, "device"),
+        ({"device": 0}, "device"),
+    ],
+)
+def test_a_runtime_that_does_not_exist_is_named(settings, named):
+    with pytest.raises(ConfigError, match=rf"encoder\.runtime\.{named}: "):
         Runtime(**settings)
+
+
+@pytest.mark.parametrize("attention", ["spda", "flash_attention_9"])
+def test_an_attention_that_does_not_exist_is_named(attention, tiny_family):
+    encoder = TextEncoder(str(tiny_family("bert")), runtime=Runtime(attention=attention))
+    with pytest.raises(ConfigError, match=rf"encoder\.runtime\.attention: .*got '{attention}'.*sdpa"):
+        encoder.encode(TEXTS)
+
+
+def test_a_missing_model_is_not_blamed_on_its_attention(tmp_path):
+    with pytest.raises(ConfigError, match=r"encoder\.model: "):
+        TextEncoder(str(tmp_path), runtime=Runtime(attention="spda")).encode(TEXTS)
+
+
+POSITIONS = {"bert": 32, "roberta": 31, "deberta": 32, "deberta-v2": 32, "gpt2": 32}  # RoBERTa's padding is number 0
+LONG = "red " * 50
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_text_of_more_tokens_than_positions_is_refused_with_how_many_there_are(family, tiny_family):
+    folder, known = str(tiny_family(family)), POSITIONS.get(family)
+    if known is None:
+        assert torch.isfinite(TextEncoder(folder, max_tokens=50).encode([LONG])).all(), "no end"
+        return
+    assert torch.isfinite(TextEncoder(folder, max_tokens=known).encode([LONG])).all()
+    with pytest.raises(ConfigError, match=rf"encoder\.max_tokens: .*positions for {known} tokens.*{known + 1}"):
+        TextEncoder(folder, max_tokens=known + 1).encode([LONG])
+    assert torch.isfinite(TextEncoder(folder, max_tokens=50).encode(["red"])).all(), "no text is so long"
+
+
+def test_texts_are_encoded_where_the_run_trains_or_as_configured(tiny_family, monkeypatch):
+    folder = str(tiny_family("bert"))
+    assert TextEncoder(folder).device.type == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    encoder = TextEncoder(folder)
+    assert encoder.device.type == "cuda"
+    encoder.training_device = "cpu"
+    assert encoder.device.type == "cpu"
+    assert TextEncoder(folder, runtime=Runtime(device="cuda:0")).device == torch.device("cuda:0")
+    assert TextEncoder(folder, runtime=Runtime(backend="onnx_int8")).device.type == "cpu"
+    with pytest.raises(ConfigError, match=r"encoder\.runtime\.device: there are 1 GPUs here; got 'cuda:3'"):
+        TextEncoder(folder, runtime=Runtime(device="cuda:3")).encode(TEXTS)
+
+
+def test_the_model_lies_on_the_cpu_again_after_encoding(tiny_family, monkeypatch):
+    encoder = TextEncoder(str(tiny_family("bert")))
+    model, _ = encoder.load()
+    places, move = [], model.to
+    monkeypatch.setattr(model, "to", lambda place: places.append(str(place)) or move(place))
+    assert encoder.encode(TEXTS).device.type == "cpu"
+    assert places == ["cpu", "cpu"]
+
+
+def test_the_device_does_not_change_the_name_of_the_cached_file(tiny_family):
+    folder = str(tiny_family("bert"))
+    assert TextEncoder(folder, runtime=Runtime(device="cpu")).digest(TEXTS) == TextEncoder(folder).digest(TEXTS)
+
+
+def test_a_model_that_cannot_be_exported_is_refused(tiny_family, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+
+    def refuse(*_, **__):
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr("torch.onnx.export", refuse)
+    encoder = TextEncoder(str(tiny_family("bert")), runtime=Runtime(backend="onnx_int8"))
+    with pytest.raises(ConfigError, match=r"encoder\.runtime\.backend: .*no such operator.*backend=torch"):
+        encoder.encode(TEXTS)
 
 
 def test_code_that_comes_with_a_model_is_never_run_whatever_the_terminal_says(tmp_path, monkeypatch):

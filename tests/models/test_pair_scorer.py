@@ -56,6 +56,14 @@ def test_a_pair_of_empty_texts_has_a_score(family, tiny_family):
     assert torch.allclose(together[:1], alone, atol=1e-5)
 
 
+@pytest.mark.parametrize(("family", "known"), [("bert", 32), ("roberta", 31), ("gpt2", 32)])
+def test_pairs_of_more_tokens_than_positions_are_refused(family, known, tiny_family):
+    long = ["red " * 50]
+    assert torch.isfinite(scores(scorer_of(tiny_family(family), max_tokens=known), long, long)).all()
+    with pytest.raises(ConfigError, match=rf"model\.max_tokens: .*positions for {known} tokens"):
+        scorer_of(tiny_family(family), max_tokens=known + 1)
+
+
 def test_a_pair_is_pooled_as_the_encoder_pools(tiny_plm):
     scorers = [PairScorer(TextEncoder(str(tiny_plm), pooling=pooling), 0, 12).eval() for pooling in ("mean", "last")]
     scorers[1].head.load_state_dict(scorers[0].head.state_dict())

@@ -247,6 +247,39 @@ def test_a_step_holds_the_activations_of_its_live_texts_or_of_no_more_than_a_chu
     assert held_bytes(make_tower("live", live_texts=4)) < everything / 5
 
 
+@pytest.mark.parametrize("refresh", ["never", "epoch", 3, "live"])
+def test_an_evaluation_leaves_the_table_of_the_training_as_it_was(refresh, make_tower):
+    plainly, watched = make_tower(refresh, live_texts=5), make_tower(refresh, live_texts=5)
+    for number in range(7):
+        for tower in (plainly, watched):
+            if number == 5:
+                tower.start_epoch()
+            tower.start_step(number)
+            step(tower)
+        watched.eval()
+        with torch.no_grad():
+            assert torch.allclose(watched(), plain(watched), atol=1e-4)
+        watched.train()
+        assert torch.equal(watched.table_TW, plainly.table_TW)
+    assert all(torch.equal(one, other) for one, other in zip(plainly.parameters(), watched.parameters(), strict=True))
+
+
+def test_what_an_evaluation_computed_is_not_computed_again_when_the_epoch_begins(make_tower):
+    tower = make_tower("epoch", live_texts=5)
+    tower.start_step(0)
+    step(tower)
+    tower.eval()
+    with torch.no_grad():
+        fresh_TW = tower().clone()
+    calls = counted(tower.train())
+    tower.start_epoch()
+    tower.start_step(1)
+    tower(None, torch.tensor([1]))
+    assert calls == []
+    assert torch.equal(tower.table_TW, fresh_TW)
+    assert tower.evaluated_TW is None, "no memory is held for it"
+
+
 @pytest.mark.parametrize("refresh", ["epoch", 3])
 def test_a_resumed_training_goes_on_with_the_same_table(refresh, make_tower):
     unbroken = make_tower(refresh, live_texts=5)

@@ -116,6 +116,12 @@ def test_seeds_get_a_base_a_control_and_baselines_each(plan, tmp_path):
         assert point["seed"] == seed
 
 
+def test_a_baseline_is_not_tuned(plan):
+    jobs = plan("diversity=gini", "beta=1", "tuning=lora", "tuning.rank=2", settings=ONE_BASELINE).by_name
+    assert (jobs["base"]["tuning"], jobs["base"]["tuning.rank"]) == ("lora", "2")
+    assert not [key for key in jobs["popular"] if key.startswith("tuning")]
+
+
 def test_task_losses_get_a_base_each(plan):
     launched = plan("task=bce,mse", "diversity=gini,simpson", "beta=1,2")
     assert {"base-taskbce", "base-taskmse"} < set(launched.names[0])

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from divrec.errors import ConfigError
 from divrec.run.door import CONF
-from divrec.run.hardware import check_hardware
+from divrec.run.hardware import check_hardware, training_device, warn_of_own_choices
 
 
 def check(*overrides, in_multirun=False):
@@ -127,3 +127,44 @@ def test_in_a_multirun_pieces_are_refused_as_other_runs_on_several_devices_are(g
     gpus(2)
     with pytest.raises(ConfigError, match=r"trainer\.devices: .*hydra/launcher=processes"):
         check(*GPU, in_multirun=True)
+
+
+def composed(*overrides):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "count", "place", "device"),
+    [
+        (("trainer.accelerator=auto",), 0, None, "cpu"),
+        (("trainer.accelerator=cpu",), 2, None, "cpu"),
+        (("trainer.accelerator=auto",), 2, None, "cuda:0"),
+        (("trainer=ddp", "trainer.accelerator=gpu"), 2, "1", "cuda:1"),
+        (("trainer.devices=[3]",), 4, None, "cuda:3"),
+        (("trainer.devices=[2,3]",), 4, "1", "cuda:3"),
+    ],
+)
+def test_the_device_of_a_training(overrides, count, place, device, gpus, monkeypatch):
+    gpus(count)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if place is not None:
+        monkeypatch.setenv("LOCAL_RANK", place)
+    assert training_device(composed(*overrides).trainer) == device
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warns"),
+    [
+        (("tuning=lora",), False),
+        (("trainer=ddp",), False),
+        (("tuning=lora", "trainer=ddp"), True),
+        (("tuning=lora", "trainer.devices=[0,1]"), True),
+        (("tuning=lora", "trainer.devices=auto"), True),
+        (("tuning=lora", "+trainer.num_nodes=2"), True),
+        (("tuning=lora", "trainer=ddp", "tuning.table.live_texts=null"), False),
+    ],
+)
+def test_processes_that_choose_texts_of_their_own_are_said(overrides, warns, caplog):
+    warn_of_own_choices(composed(*overrides))
+    assert ("tuning.table.live_texts=128" in caplog.text) == warns

@@ -62,6 +62,7 @@ DECIDES_NOTHING = [
     "kind=trained",
     "encoder=pretrained encoder.model=/somewhere/else encoder.revision=main",
     "trainer.accelerator=cpu",
+    "encoder.runtime.device=cpu",
     "trainer.devices=2",
     "trainer.num_nodes=2",
     "trainer=ddp",
@@ -107,6 +108,14 @@ def test_what_decides_none_does_not(override, identity_of):
     assert identity_of(*override.split(" ")) == identity_of()
 
 
+@pytest.mark.parametrize(("devices", "is_another"), [("1", False), ("[3]", False), ("2", True), ("[0,1]", True)])
+def test_processes_count_where_each_chooses_the_texts_that_carry_gradient(devices, is_another, identity_of):
+    alone, several = identity_of("tuning=lora"), identity_of("tuning=lora", f"trainer.devices={devices}")
+    assert (alone != several) == is_another
+    without_limit = ("tuning=lora", "tuning.table.live_texts=null")
+    assert identity_of(*without_limit) == identity_of(*without_limit, f"trainer.devices={devices}")
+
+
 def test_it_changes_with_the_data_the_language_model_and_the_base(identity_of):
     others = [identity_of(data="g"), identity_of(encoder="bert"), identity_of(base="b"), identity_of(base="c")]
     variants = [identity_of(), *others]
@@ -150,5 +159,5 @@ def test_the_refusal_names_what_differs(tmp_path):
     asked = {"beta": 1, "name": "other", "task": {"weight": 2, "kind": "x"}}
     with pytest.raises(ConfigError, match=r"\(beta: 0 -> 1; task.weight: 1 -> 2\)"):
         refuse_another(found, asked, tmp_path)
-    with pytest.raises(ConfigError, match="its data, base or code version differ"):
+    with pytest.raises(ConfigError, match="its data, language model, base or code version differ"):
         refuse_another(found, found["config"], tmp_path)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from divrec.analysis import read_record
+from divrec.models import TextEncoder
 from divrec.run.evaluate import main as evaluate
 from divrec.storage import held
 from run.command import command
@@ -126,6 +128,33 @@ def test_beta_zero_with_and_without_a_regularizer_delivers_the_same(tiny_shop, t
     assert record_of(plain)["metrics"] == record_of(with_regularizer)["metrics"]
 
 
+def test_a_language_model_counts_by_its_content_wherever_it_lies(tiny_shop, tmp_path):
+    plm, run = shutil.copytree(tiny_shop.plm, tmp_path / "plm"), tmp_path / "run"
+    assert tiny_shop.train(run).code == 0
+    assert "finished before" in tiny_shop.train(run, f"encoder.model={plm}").text, "where it lies decides no number"
+    assert tiny_shop.train(tmp_path / "own", f"encoder.model={plm}").code == 0
+    weights = {name: 1.1 * tensor for name, tensor in load_file(plm / "model.safetensors").items()}
+    save_file(weights, plm / "model.safetensors", metadata={"format": "pt"})
+    again = tiny_shop.train(tmp_path / "own", f"encoder.model={plm}")
+    assert again.code == 1
+    assert "its data, language model, base or code version differ" in again.text
+    for answer in (
+        tiny_shop.train(tmp_path / "next", f"encoder.model={plm}", f"init_from={run}"),
+        command(evaluate, f"run={tmp_path / 'own'}", "rerank=mmr"),
+    ):
+        assert answer.code == 1
+        assert "another language model" in answer.text
+
+
+def test_trained_weights_of_the_language_model_are_counted_apart(tiny_shop, tmp_path):
+    assert tiny_shop.train(tmp_path / "frozen").code == 0
+    assert tiny_shop.train(tmp_path / "lora", "tuning=lora", "tuning.rank=2").code == 0
+    frozen, lora = record_of(tmp_path / "frozen")["model"], record_of(tmp_path / "lora")["model"]
+    added = 2 * (16 + 16) * 2 * 2  # rank x (in + out), for query and value of two layers
+    assert (frozen["trainable_plm"], lora["trainable_plm"]) == (0, added)
+    assert lora["trainable"] == frozen["trainable"] + added
+
+
 def test_a_run_starts_from_the_weights_of_another(point, tiny_shop, tmp_path):
     still = tmp_path / "still"
     answer = tiny_shop.train(still, f"init_from={point}", "schedule.learning_rate=1e-12")
@@ -155,7 +184,9 @@ def test_the_kind_of_a_run_follows_from_its_config(overrides, kind, tiny_shop, t
 def test_a_baseline_has_neither_language_model_nor_objective(tiny_shop, tmp_path):
     tiny_shop.train(tmp_path / "knn", "model=item_knn")
     record = record_of(tmp_path / "knn")
-    assert record["model"] == {"encoder": "", "parameters": 0, "trainable": 0}
+    identity = TextEncoder(str(tiny_shop.plm)).source.identity()  # it measures the lists
+    nothing = {"parameters": 0, "trainable": 0, "trainable_plm": 0}
+    assert record["model"] == {"encoder": "", "encoder_identity": identity} | nothing
     assert record["objective"] == {}
     assert record["cost"]["steps"] == 0
 

@@ -19,7 +19,7 @@ def weights(folder):
 
 
 @pytest.fixture
-def killed(tiny_shop, tmp_path, monkeypatch):
+def killed(tiny_shop, tmp_path, monkeypatch, request):
     """The folder of a run that was killed after its third step."""
     keep = TrainingCheckpoint._keep
 
@@ -29,7 +29,7 @@ def killed(tiny_shop, tmp_path, monkeypatch):
             raise SystemExit(9)
 
     monkeypatch.setattr(TrainingCheckpoint, "_keep", keep_and_die)
-    assert tiny_shop.train(tmp_path / "killed", *POINT, "checkpoint_minutes=0").code == 9
+    assert tiny_shop.train(tmp_path / "killed", *getattr(request, "param", POINT), "checkpoint_minutes=0").code == 9
     monkeypatch.undo()
     return tmp_path / "killed"
 
@@ -50,6 +50,19 @@ def test_a_killed_run_goes_on_by_itself_and_ends_as_an_unbroken_one(killed, tiny
     assert (killed / CURVE_FILE).read_text() == (unbroken / CURVE_FILE).read_text()
     found, wanted = weights(killed), weights(unbroken)
     assert all((found[name] == wanted[name]).all() for name in wanted)
+
+
+TUNED = (*POINT, "tuning=lora", "tuning.rank=2")
+
+
+@pytest.mark.parametrize("killed", [TUNED], indirect=True)
+def test_a_run_that_went_on_has_the_gradient_norms_of_its_beginning(killed, tiny_shop, tmp_path):
+    unbroken = tmp_path / "unbroken"
+    assert tiny_shop.train(unbroken, *TUNED).code == 0
+    assert "goes on at step 3" in tiny_shop.train(killed, *TUNED).text
+    one, other = record_of(killed), record_of(unbroken)
+    assert set(other["objective"]["plm_gradient"]) == {"task", "simpson", "gini"}
+    assert without_times(one) == without_times(other)
 
 
 def test_with_other_settings_it_starts_anew_and_says_so(killed, tiny_shop):
@@ -77,6 +90,22 @@ def test_compiled_and_in_other_precisions_it_trains(tiny_shop, tmp_path, monkeyp
 
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "divrec.run.train")
+
+
+@pytest.mark.slow
+def test_a_compiled_training_ends_in_the_weights_of_one_that_is_not(tiny_shop, tmp_path, monkeypatch):
+    compile_module = torch.nn.Module.compile
+    # Traced and differentiated as ever, but not handed to a compiler, which not every machine has.
+    monkeypatch.setattr("torch.nn.Module.compile", lambda self: compile_module(self, backend="aot_eager"))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    point = (*POINT, "user=mean", "user.dropout=0")  # the ratios go through a compiled backward pass twice
+    assert tiny_shop.train(tmp_path / "plain", *point).code == 0
+    answer = tiny_shop.train(tmp_path / "compiled", *point, "compile=true")
+    assert answer.code == 0, answer.text
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0, "something was compiled"
+    found, wanted = weights(tmp_path / "compiled"), weights(tmp_path / "plain")
+    assert all(torch.allclose(found[name], wanted[name], atol=1e-4) for name in wanted)
 
 
 @pytest.mark.slow

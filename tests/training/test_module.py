@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from divrec.models import Frozen
 from divrec.objectives import ExposureGini, Simpson
 from divrec.training import Schedule, fit
+from models.conftest import WORDS, save_tiny
+from training.sharded_shop import text_module
 from training.shop import MONITOR, Log
 
 STEPS = Schedule(steps=5, learning_rate=0.05)
@@ -85,10 +89,25 @@ def test_the_rate_moves_with_every_step(make_module):
 
 
 def test_validation_measures_the_lists_that_are_delivered(make_module, data, trainer, shop_catalogue):
+    agrees_with_an_evaluation(make_module(STEPS), data, trainer, shop_catalogue)
+
+
+def test_in_half_precision_validation_ranks_in_full_precision(data, trainer, shop_catalogue, tmp_path):
+    plm = save_tiny(tmp_path / "bert", "bert")
+    texts = [f"{first} {second}" for first in WORDS for second in WORDS[:4]]
+    module = text_module(data, plm, Frozen(), STEPS, 0.0, texts)
+    agrees_with_an_evaluation(module, data, partial(trainer, precision="bf16-mixed"), shop_catalogue)
+    batch = next(iter(data.val_dataloader())).batch
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert module.model.train(False)(batch).scores_QN.dtype == torch.bfloat16, "it would have been half"
+
+
+def agrees_with_an_evaluation(module, data, trainer, shop_catalogue):
+    """Whether the last validation of a training has the values of an evaluation afterwards."""
     from divrec.evaluation import AS_RANKED, Protocol, evaluate
     from divrec.metrics import SlateMetrics
 
-    module, log = make_module(STEPS), Log()
+    log = Log()
     fit(module, data, trainer, [log], MONITOR, show_bar=False)
     last = next(row for _, row in reversed(log.rows) if MONITOR in row)
     protocol = Protocol(lambda catalogue: SlateMetrics(catalogue, 5), 5, 5, True, module.tie_order_N)

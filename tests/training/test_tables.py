@@ -59,3 +59,20 @@ def test_a_profile_refreshes_as_often_as_a_training_does(make, data):
     module, calls = make(2)
     StepProfiler(module, cycle(data.train_dataloader()), torch.device("cpu")).phases(steps=4, warmup=1)
     assert calls == [3, 5]
+
+
+@pytest.mark.parametrize("refresh", ["never", "epoch", 3])
+def test_how_often_is_validated_changes_no_weight(refresh, data, trainer, tmp_path):
+    plm = save_tiny(tmp_path / "bert", "bert")
+    tuning = Lora(rank=2, table=TableSettings(refresh, live_texts=2))
+
+    def trained(steps, every):
+        schedule = Schedule(steps=steps, learning_rate=0.05, validate_every=every)
+        module = text_module(data, plm, tuning, schedule, 0.0)
+        torch.manual_seed(1)
+        fit(module, data, trainer, [], MONITOR, show_bar=False)
+        return {name: value.clone() for name, value in module.state_dict().items()}
+
+    seldom, often = trained(7, None), trained(7, 1)
+    assert all(torch.equal(seldom[name], often[name]) for name in seldom)
+    assert any(not torch.equal(seldom[name], value) for name, value in trained(6, None).items()), "it learns"

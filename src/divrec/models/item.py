@@ -23,8 +23,9 @@ class ItemShape:
     Attributes:
         dim: D.
         hidden: width of the text projection's hidden layer.
-        representation: `text` (new items are ranked on a par), `id` (a vector of its own for each item; knows no text),
-            or `text_id`, the sum of both.
+        representation: `text` (new items are ranked by it; on a par only with `spare_new=true`, for a training that
+            compares targets with items without events teaches that these come last), `id` (a vector of its own for each
+            item; knows no text), or `text_id`, the sum of both.
         id_dropout: share of items whose ID part is left out of a training step; larger = vectors lean on text. Above 0,
             items without training events have text alone.
 

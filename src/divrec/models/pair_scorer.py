@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from divrec.errors import ConfigError
 from divrec.models.encoder import TextEncoder, check_trainable_weights, pool
 from divrec.models.encoder.pairs import PairTokens, pair_tokens
+from divrec.models.encoder.positions import check_positions
 from divrec.models.tuning.layers import layer_stack
 
 _CHUNK = 64  # pairs that pass through the model at once
@@ -31,7 +32,7 @@ class PairScorer(nn.Module):
         max_tokens: of the prompt and both texts together; the longer text is cut first.
 
     Raises:
-        ConfigError: the model has fewer layers, or its weights cannot be trained.
+        ConfigError: the model has fewer layers or positions, or its weights cannot be trained.
     """
 
     def __init__(self, encoder: TextEncoder, trained_layers: int, max_tokens: int) -> None:
@@ -39,6 +40,7 @@ class PairScorer(nn.Module):
         check_trainable_weights(encoder.runtime)
         self.max_tokens, self._pooling, self._prompt = max_tokens, encoder.pooling, encoder.prompt
         self.plm, self._tokenizer = encoder.hand_over()
+        check_positions(self.plm, max_tokens, "model.max_tokens", max_tokens)
         self.plm.requires_grad_(False)
         layers = layer_stack(self.plm)
         if trained_layers > len(layers):

@@ -36,9 +36,11 @@ class Recommender(nn.Module):
     def forward(self, batch: Batch, request: Request | None = None) -> ModelOutput:
         """Scores of all items for every query, or what a request asks for.
 
-        With candidates requested, only they and the items of the histories pass through the item tower: time and memory
-        of a step do not grow with the catalogue, unless the leading queries are wanted on every item. With vectors
-        requested, all items do, and no scores are held but those of the leading queries.
+        With candidates requested, only they and the items of the histories pass through the item tower: activations and
+        scores of a step do not grow with the catalogue, unless the leading queries are wanted on every item. What the
+        optimizer does still grows: gradient and optimizer state of an ID embedding are dense, N x D each, as are those
+        of the popularity scores, N each. With vectors requested, all items pass, and no scores are held but those of
+        the leading queries.
         """
         if request is None or request.candidates_C is None or request.leading:
             items_ND = self._items(batch)

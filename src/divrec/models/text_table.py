@@ -23,7 +23,8 @@ POLICIES = ("never", "epoch", "live")
 class TableSettings:
     """How the vectors of the texts that carry no gradient stay up to date while the language model trains.
 
-    Whatever the policy, the table is fresh at every validation and evaluation.
+    Whatever the policy, a validation and an evaluation read a fresh table. It is one of their own: how often is
+    validated changes nothing of the training.
 
     Attributes:
         refresh: of the table during training: `never` = as it was at the start; `epoch` = at the start of each epoch;
@@ -71,6 +72,7 @@ class TextTable(nn.Module):
     """
 
     table_TW: Tensor
+    evaluated_TW: Tensor | None
     lengths_T: Tensor
 
     def __init__(
@@ -87,7 +89,9 @@ class TextTable(nn.Module):
         assert isinstance(lengths_T, Tensor)
         self.register_buffer("lengths_T", lengths_T, persistent=False)
         self.register_buffer("table_TW", vectors_TW.clone(), persistent=False)
+        self.register_buffer("evaluated_TW", None, persistent=False)
         self._fresh_at = self._versions() if starts_as_frozen else None
+        self._evaluated_at: tuple[int, ...] | None = None
         self.steps, self._due = 0, True
 
     @property
@@ -125,8 +129,8 @@ class TextTable(nn.Module):
         return self
 
     def forget(self) -> None:
-        """Take the table for stale: weights that were copied have no history by which it could be judged."""
-        self._fresh_at = None
+        """Take the tables for stale: weights that were copied have no history by which they could be judged."""
+        self._fresh_at = self._evaluated_at = self.evaluated_TW = None
 
     def forward(self, texts_R: Tensor | None = None, live_R: Tensor | None = None) -> Tensor:
         """Whitened unit vectors (R, W).
@@ -140,7 +144,7 @@ class TextTable(nn.Module):
         everything_T = torch.arange(len(self.table_TW), device=self.table_TW.device)
         asked_R = everything_T if texts_R is None else texts_R
         if not torch.is_grad_enabled():
-            return self.table_TW[asked_R]
+            return self._table()[asked_R]
         chosen = union_over_processes(self._choose(asked_R, live_R), len(everything_T))
         is_live_R = torch.isin(asked_R, chosen)
         vectors_RW = self._resting(asked_R, is_live_R)
@@ -161,20 +165,39 @@ class TextTable(nn.Module):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Compute the whole table anew."""
+        """Compute the whole table anew: in training the one that it reads, else the one that evaluations read."""
         everything_T = torch.arange(len(self.table_TW), device=self.table_TW.device)
-        self.table_TW = self._encode_quietly(everything_T, self._passes(everything_T))
-        self._fresh_at, self._due = self._versions(), False
+        vectors_TW = self._encode_quietly(everything_T, self._passes(everything_T))
+        if self.training:
+            self.table_TW, self._fresh_at, self._due = vectors_TW, self._versions(), False
+        else:
+            self.evaluated_TW, self._evaluated_at = vectors_TW, self._state()
+
+    def _table(self) -> Tensor:
+        """The table of the training, or in an evaluation its own, where it needed one."""
+        return self.table_TW if self.training or self.evaluated_TW is None else self.evaluated_TW
 
     def _keep_up(self) -> None:
-        """Refresh the table where its policy, or an evaluation, wants it and weights have changed since."""
-        stepping = self.training and torch.is_grad_enabled()
-        wanted = (self._due and self.settings.refresh != "live") if stepping else not self.training
-        if not wanted:
+        """Refresh a table where the training's policy, or an evaluation, wants it and weights have changed since."""
+        if not self.training:
+            self._keep_evaluation_up()
+        elif torch.is_grad_enabled():
+            self._keep_training_up()
+
+    def _keep_evaluation_up(self) -> None:
+        if self.evaluated_TW is None and self._fresh_at == self._versions():
             return
-        self._due = False
-        if self._fresh_at != self._versions():
+        if self._evaluated_at != self._state():
             self.refresh()
+
+    def _keep_training_up(self) -> None:
+        if self._due and self.settings.refresh != "live":
+            self._due = False
+            if self.evaluated_TW is not None and self._evaluated_at == self._state():
+                self.table_TW, self._fresh_at = self.evaluated_TW, self._versions()  # what `refresh` would compute
+            elif self._fresh_at != self._versions():
+                self.refresh()
+        self.evaluated_TW = self._evaluated_at = None  # the step that follows makes it stale
 
     def _choose(self, asked_R: Tensor, live_R: Tensor | None) -> Tensor:
         """The distinct texts that carry gradient in this step."""
@@ -191,7 +214,7 @@ class TextTable(nn.Module):
     @torch.no_grad()
     def _resting(self, asked_R: Tensor, is_live_R: Tensor) -> Tensor:
         """Vectors of the texts that are not live, (R, W); the live rows are there to be overwritten."""
-        vectors_RW = self.table_TW[asked_R]
+        vectors_RW = self._table()[asked_R]
         if self.settings.refresh != "live":
             return vectors_RW
         resting, inverse = torch.unique(asked_R[~is_live_R], return_inverse=True)
@@ -237,6 +260,10 @@ class TextTable(nn.Module):
         ]
         vectors_RW = self.whitening(torch.cat(parts)[: len(texts_R)][order.argsort()])
         return vectors_RW.to(self.table_TW.dtype)  # autocast would halve it
+
+    def _state(self) -> tuple[int, ...]:
+        """What decides the values of a table: the trained weights, and whether autocast halves the products."""
+        return (int(torch.is_autocast_enabled(self.table_TW.device.type)), *self._versions())
 
     def _versions(self) -> tuple[int, ...]:
         """Counts the changes of each trained weight: an optimizer's step and a loaded state are seen by it."""

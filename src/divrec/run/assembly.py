@@ -24,6 +24,7 @@ from divrec.rerank import Reranker
 from divrec.run.clusters import CLUSTER_SOURCE, cluster_items
 from divrec.run.door import build, call, list_sizes
 from divrec.run.first_stage import load_first_stage
+from divrec.run.hardware import training_device
 from divrec.schema import CATEGORIES, ITEM_ID, TEXT
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,16 @@ def open_data(config: DictConfig) -> BehaviorDataModule:
     return data
 
 
+def encoder_identity(config: DictConfig) -> str:
+    """Identity of the content of the configured language model, whatever it is called and wherever it lies.
+
+    Raises:
+        ConfigError: if it is a hub id out of reach.
+    """
+    encoder: TextEncoder = build(config.encoder)
+    return encoder.source.identity()
+
+
 def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
     """Build every part but the objective, which the baselines do without."""
     recipe: Any = build(config.model)  # first: a mistake in it should not wait for the encoder
@@ -96,8 +107,7 @@ def assemble(config: DictConfig, data: BehaviorDataModule) -> Parts:
 def lay_ground(config: DictConfig, data: BehaviorDataModule) -> Ground:
     """Build what a run is measured with."""
     table = data.catalogue
-    encoder: TextEncoder = build(config.encoder)
-    encoder.cache = Path(config.paths.embeddings)
+    encoder = _text_encoder(config)
     texts = ItemTexts.encode(encoder, table[TEXT], Path(config.paths.embeddings))
     catalogue = _catalogue(data, texts)
     if data.needs_vectors:
@@ -177,6 +187,13 @@ def _numbers(value: object, where: str) -> list[float]:
     return numbers
 
 
+def _text_encoder(config: DictConfig, **given: Any) -> TextEncoder:  # noqa: ANN401 - arguments of the encoder
+    encoder: TextEncoder = build(config.encoder, **given)
+    encoder.cache = Path(config.paths.embeddings)
+    encoder.training_device = training_device(config.trainer)
+    return encoder
+
+
 def _catalogue(data: BehaviorDataModule, texts: ItemTexts) -> Catalogue:
     table = data.catalogue
     rows: list[list[int]] = table[CATEGORIES][:]
@@ -236,7 +253,7 @@ def _profile_vectors(config: DictConfig, data: BehaviorDataModule, texts: ItemTe
     """Whitened vectors of the users' profile texts, 0 for the empty one; None where no model reads any."""
     if data.profiles is None or data.user_profiles is None:
         return None
-    reader: TextEncoder = build(config.encoder, max_tokens=data.profiles.text.max_tokens)
-    reader.cache = Path(config.paths.embeddings)
+    reader = _text_encoder(config, max_tokens=data.profiles.text.max_tokens)
+    reader.tokens_key = "data.profiles.text.max_tokens"
     told_PW = texts.whitening(reader.encode_cached(data.user_profiles.texts[1:], Path(config.paths.embeddings)))
     return torch.cat([torch.zeros_like(told_PW[:1]), told_PW])

@@ -130,6 +130,33 @@ def _check_list_sizes(config: DictConfig) -> None:
         )
 
 
+def check_tuning(config: DictConfig) -> None:
+    """Refuse a tuning that the model would not look at: its run would be recorded as tuned and train nothing of it.
+
+    Baselines pass, which stand beside the tuned runs of a sweep and train nothing at all.
+
+    Raises:
+        ConfigError: see the message.
+    """
+    tuning, model = str(config.tuning.get("_target_")), config.model
+    if tuning.endswith(".Frozen"):
+        return
+    if str(model.get("_target_")).endswith(".CrossEncoder"):
+        raise ConfigError(
+            "a cross encoder trains its language model by itself",
+            where="tuning",
+            got=tuning,
+            mend="Use tuning=frozen, and model.trained_layers for how many layers it trains.",
+        )
+    if model.get("representation") == "id":
+        raise ConfigError(
+            "this model reads no text, so nothing of a language model can be trained with it",
+            where="tuning",
+            got=tuning,
+            mend="Use tuning=frozen, or model.representation=text or text_id.",
+        )
+
+
 def names_one_device(devices: object) -> bool:
     """Whether a value of `trainer.devices` means one device on every host."""
     return str(devices) == "1" or (OmegaConf.is_list(devices) and len(devices) == 1)  # type: ignore[arg-type]

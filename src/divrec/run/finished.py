@@ -18,9 +18,9 @@ from divrec.errors import DataError
 from divrec.evaluation import Evaluated, ModelRanker, evaluate, evaluate_ranked
 from divrec.kept_ranking import KeepingRanker, Ranker, RankingFiles
 from divrec.rerank import Reranker
-from divrec.run.assembly import Ground, Parts, assemble, complete, lay_ground, open_data
+from divrec.run.assembly import Ground, Parts, assemble, complete, encoder_identity, lay_ground, open_data
 from divrec.run.door import build
-from divrec.run.identity import finished
+from divrec.run.identity import finished, refuse_another_encoder
 from divrec.schema import MODEL_FOLDER, RANKING_FOLDER, SPLITS, TEST, VALIDATION
 from divrec.training import load_weights
 from divrec.training.weights import WEIGHTS_FILE
@@ -78,8 +78,9 @@ def evaluate_again(
 
     Raises:
         DataError: if the dataset has changed since.
-        RecordError: if the weights are missing or broken.
+        RecordError: if the weights are missing or broken, or the language model is another one by now.
     """
+    refuse_another_encoder(dict(record), encoder_identity(config), "encoder.model", str(folder))
     data = open_data_again(config, record["data"]["fingerprint"], folder)
     ground = lay_ground(config, data)
     ranker = _keeping(config, record, folder, ground) if keep_ranking else _trained(config, ground, folder)

@@ -11,7 +11,9 @@ from torch import nn
 
 from divrec.data import BehaviorDataModule
 from divrec.errors import ConfigError, DataError
-from divrec.run.identity import finished
+from divrec.models import TextEncoder
+from divrec.run.door import build
+from divrec.run.identity import finished, refuse_another_encoder
 from divrec.schema import MODEL_FOLDER
 from divrec.training import load_weights
 
@@ -31,12 +33,12 @@ def load_first_stage(
 
     Args:
         folder: of the finished run.
-        config: of the second stage; says where vectors are cached.
+        config: of the second stage; says where vectors are cached, and on which device texts are encoded.
         data: of the second stage, whose batches both read.
         assemble: (config, data) -> parts of a run.
 
     Raises:
-        RecordError: there is no finished run.
+        RecordError: there is no finished run, or its language model is another one by now.
         DataError: it was trained on other data.
         ConfigError: it reads other profile texts than the second stage.
     """
@@ -54,7 +56,9 @@ def load_first_stage(
         raise ConfigError(
             "reads other profile texts", where="data.profiles", got=own, mend=f"Set them as in {folder}: {other}."
         )
-    first.paths = config.paths
+    encoder: TextEncoder = build(first.encoder)
+    refuse_another_encoder(found, encoder.source.identity(), "model.first_stage", folder)
+    first.paths, first.trainer = config.paths, config.trainer
     model = assemble(first, data).model
     load_weights(model, Path(folder) / MODEL_FOLDER)
     return model

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
+
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from divrec.errors import ConfigError, check_number
 from divrec.run.door import check_one_device, check_one_node, names_one_device
+from divrec.run.identity import choosing_processes
+
+logger = logging.getLogger(__name__)
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _ON_GPU = "16-mixed"  # half floats need the scaling of gradients, which torch has for GPUs
@@ -36,6 +42,26 @@ def check_hardware(config: DictConfig, in_multirun: bool) -> None:
     if in_multirun:
         check_one_node(config)
         check_one_device(config)
+
+
+def warn_of_own_choices(config: DictConfig) -> None:
+    """Say where several processes train something else than one would."""
+    if (processes := choosing_processes(config)) is not None:
+        logger.warning(
+            "tuning.table.live_texts=%d: each process (trainer.devices: %s) chooses as many texts of its own, so this "
+            "run trains something else than one process would; null = no limit, and the same everywhere",
+            config.tuning.table.live_texts,
+            processes,
+        )
+
+
+def training_device(trainer: DictConfig) -> str:
+    """The device on which this process trains, as torch names it."""
+    if not _on_gpu(trainer):
+        return "cpu"
+    place = int(os.environ.get("LOCAL_RANK", "0"))  # Lightning's and torchrun's: of this process among its host's
+    devices = list(trainer.devices) if OmegaConf.is_list(trainer.devices) else []
+    return f"cuda:{devices[place] if place < len(devices) else place}"
 
 
 def _check_sharding(config: DictConfig) -> None:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ _IRRELEVANT = (
     "data.pin_memory",
     "task.chunk",  # memory for time; loss and gradient are the same
     "model.first_stage",  # its identity counts, like that of `init_from`
-    "encoder.model",  # its vectors count, through `encoder_identity`; where they lie does not
+    "encoder.model",  # its content counts; where it lies does not
+    "encoder.runtime.device",  # where it computes
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
@@ -56,7 +57,30 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
             node = node.get(parent, {}) if isinstance(node, dict) else {}
         if isinstance(node, dict):
             node.pop(last, None)
+    if (processes := choosing_processes(config)) is not None:
+        kept["tuning"]["table"]["processes"] = processes
     return kept
+
+
+def choosing_processes(config: Mapping[str, Any]) -> int | str | None:
+    """How many processes choose live texts on their own; None where their number decides nothing.
+
+    With a limit, each chooses as many of its share of the batch: not the choice of one process, so that such a run
+    trains something else. "auto" stays what it is: it says another number on another machine.
+
+    Args:
+        config: resolved, or not.
+    """
+    trainer, table = config.get("trainer") or {}, (config.get("tuning") or {}).get("table") or {}
+    if table.get("live_texts") is None:
+        return None
+    devices = trainer.get("devices", 1)
+    if not isinstance(devices, int | str):
+        devices = len(devices)
+    if not str(devices).isdigit():
+        return str(devices)
+    processes = int(devices) * int(trainer.get("num_nodes", 1))
+    return processes if processes > 1 else None
 
 
 def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_identity: str | None) -> str:
@@ -65,7 +89,7 @@ def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_i
     Args:
         config: resolved.
         data_fingerprint: of the dataset on disk.
-        encoder: name of the language model.
+        encoder: identity of the language model's content, whatever it is called and wherever it lies.
         base_identity: of the run in `init_from`, and of the first stage where there is one.
     """
     return _hash(relevant(config), data_fingerprint, encoder, base_identity)
@@ -153,7 +177,7 @@ def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) 
     differing = differences(found["config"], config)
     raise ConfigError(
         "holds a finished run of other settings ("
-        + ("; ".join(differing[:5]) or "its data, base or code version differ")
+        + ("; ".join(differing[:5]) or "its data, language model, base or code version differ")
         + ")",
         where=str(folder),
         mend="Choose another folder (hydra.sweep.dir=FOLDER, or hydra.run.dir=FOLDER for one run), or delete this one.",
@@ -163,6 +187,28 @@ def refuse_another(found: dict[str, Any], config: dict[str, Any], folder: Path) 
 def code() -> dict[str, str]:
     """Version and commit of the code that runs, as records have them."""
     return {"version": __version__, "commit": commit()}
+
+
+def refuse_another_encoder(found: dict[str, Any], encoder: str, where: str, folder: str) -> None:
+    """Refuse to build on a run with another language model than its own: one name may hold other weights by now.
+
+    Args:
+        found: the record of the finished run; one of before this was recorded is taken as it is.
+        encoder: identity of the language model's content today.
+        where: the config key that names the run.
+        folder: of the run.
+
+    Raises:
+        RecordError: the language models differ.
+    """
+    if found["model"].get("encoder_identity", encoder) == encoder:
+        return
+    raise RecordError(
+        "that run has read another language model than the one that is configured now",
+        where=where,
+        got=folder,
+        mend="Put its files back (encoder.model), or train that run again.",
+    )
 
 
 def commit() -> str:

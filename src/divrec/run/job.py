@@ -24,11 +24,19 @@ from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run import derived
-from divrec.run.assembly import Parts, assemble, category_source, objective, open_data, rerankers
+from divrec.run.assembly import Parts, assemble, category_source, encoder_identity, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
 from divrec.run.finished import evaluate_again, evaluate_splits
-from divrec.run.hardware import check_hardware
-from divrec.run.identity import code, finished, identity, is_recorded, recorded, refuse_another
+from divrec.run.hardware import check_hardware, warn_of_own_choices
+from divrec.run.identity import (
+    code,
+    finished,
+    identity,
+    is_recorded,
+    recorded,
+    refuse_another,
+    refuse_another_encoder,
+)
 from divrec.run.ruler import ruler
 from divrec.schema import (
     BASE,
@@ -48,6 +56,8 @@ from divrec.training import (
     Fitted,
     RecommenderModule,
     TrainingCheckpoint,
+    belongs_to_plm,
+    compile_in_place,
     fit,
     leads,
     load_weights,
@@ -83,7 +93,8 @@ def train(config: DictConfig) -> None:
 def _train(config: DictConfig, folder: Path) -> None:
     strategies = rerankers(config)
     data = open_data(config)
-    about = resolved(config), data.manifest["fingerprint"], build(config.encoder).name, _base_identity(config)
+    encoder = encoder_identity(config)
+    about = resolved(config), data.manifest["fingerprint"], encoder, _base_identity(config, encoder)
     own = identity(*about)
     checkpoint = TrainingCheckpoint(folder, own, config.checkpoint_minutes)
     found = recorded(folder)
@@ -104,7 +115,7 @@ def _train(config: DictConfig, folder: Path) -> None:
             return
         save_weights(parts.model, folder / MODEL_FOLDER)
         results = evaluate_splits(parts, strategies)
-        record = _record(config, parts, own, trained, results[AS_RANKED])
+        record = _record(config, parts, own, _model_facts(parts, encoder), trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
@@ -178,15 +189,16 @@ def _kind(config: DictConfig) -> str:
     return BASE if config.schedule.patience is not None else CONTROL
 
 
-def _base_identity(config: DictConfig) -> str | None:
+def _base_identity(config: DictConfig, encoder: str) -> str | None:
     """Identities of the finished runs that this one builds on: its start, and the first stage of its model."""
     start, first_stage = config.init_from, config.model.get("first_stage")
-    identities = [] if start is None else [_identity_of(start, "init_from")]
+    identities = [] if start is None else [_identity_of(start, "init_from", encoder)]
     identities += [] if first_stage is None else ["behind " + _identity_of(first_stage, "model.first_stage")]
     return ", ".join(identities) or None
 
 
-def _identity_of(folder: str, key: str) -> str:
+def _identity_of(folder: str, key: str, encoder: str | None = None) -> str:
+    """Identity of a finished run; refused where it has read another language model than `encoder`, if one is given."""
     found = recorded(Path(folder))
     if found is None:
         raise RecordError(
@@ -195,6 +207,8 @@ def _identity_of(folder: str, key: str) -> str:
             got=str(folder),
             mend=f"Train that run first, or set {key}=null.",
         )
+    if encoder is not None:
+        refuse_another_encoder(found, encoder, key, str(folder))
     return str(found["identity"])
 
 
@@ -211,9 +225,10 @@ def _fit(config: DictConfig, parts: Parts, loggers: Any, checkpoint: TrainingChe
     known += [AUC_OF_CANDIDATES] if module.configure_callbacks() else []
     if config.monitor not in known:
         raise ConfigError("no such validation value", where="monitor", got=config.monitor, mend=f"Use {known}.")
+    warn_of_own_choices(config)
     trainer = partial(call, build(config.trainer), "trainer")
     if config.compile:
-        parts.model.compile()
+        compile_in_place(parts.model)
     fitted = fit(module, parts.data, trainer, loggers, config.monitor, _show_bar(), checkpoint)
     return Trained(fitted, terms)
 
@@ -237,9 +252,10 @@ def _show_bar() -> bool:
     return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
 
 
-def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evaluated: Evaluated) -> RunRecord:
+def _record(
+    config: DictConfig, parts: Parts, own: str, model: dict[str, Any], trained: Trained, evaluated: Evaluated
+) -> RunRecord:
     manifest = parts.data.manifest
-    parameters = list(parts.model.parameters())
     return RunRecord(
         identity=own,
         kind=config.kind,
@@ -249,11 +265,7 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         data={key: manifest[key] for key in ("name", "fingerprint", "users", "items", "events")}
         | {"categories": parts.catalogue.category_count, "category_source": category_source(parts.data)}
         | {RULER: ruler(parts.catalogue)},
-        model={
-            "encoder": "" if parts.is_baseline else parts.encoder.name,
-            "parameters": sum(each.numel() for each in parameters),
-            "trainable": sum(each.numel() for each in parameters if each.requires_grad),
-        },
+        model=model,
         objective=_objective_facts(config, parts, trained.terms),
         **evaluated.outcome(),
         cost={
@@ -265,6 +277,17 @@ def _record(config: DictConfig, parts: Parts, own: str, trained: Trained, evalua
         code=code(),
         exclude_seen=config.exclude_seen,
     )
+
+
+def _model_facts(parts: Parts, encoder: str) -> dict[str, Any]:
+    trained = {name: each.numel() for name, each in parts.model.named_parameters() if each.requires_grad}
+    return {
+        "encoder": "" if parts.is_baseline else parts.encoder.name,
+        "encoder_identity": encoder,
+        "parameters": sum(each.numel() for each in parts.model.parameters()),
+        "trainable": sum(trained.values()),
+        "trainable_plm": sum(count for name, count in trained.items() if belongs_to_plm(name)),
+    }
 
 
 def _objective_facts(config: DictConfig, parts: Parts, terms: TradeoffObjective | None) -> dict[str, Any]:

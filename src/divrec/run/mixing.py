@@ -14,8 +14,9 @@ from divrec.evaluation import point_name as reranked_name
 from divrec.models import Dial, changed_weights, save_dial
 from divrec.rerank import Reranker
 from divrec.run import derived
-from divrec.run.assembly import Parts, rerankers
+from divrec.run.assembly import Parts, encoder_identity, rerankers
 from divrec.run.finished import evaluate_splits, open_again
+from divrec.run.identity import refuse_another_encoder
 from divrec.run.siblings import Amounts, FinishedRun, Siblings
 from divrec.schema import MODEL_FOLDER, POINTS_FOLDER, RunRecord
 from divrec.training import load_weights
@@ -57,7 +58,8 @@ def interpolate(siblings: Siblings, amounts: list[Amounts], strategies: DictConf
         dial: folder for what training changed, to turn the model while it serves; None writes nothing.
 
     Raises:
-        RecordError: a point of other runs or parameters lies where one is to be written.
+        RecordError: a point of other runs or parameters lies where one is to be written, or the language model is
+            another one by now.
         DataError: the dataset has changed since the runs were trained.
     """
     config = OmegaConf.create(siblings.toward[0].record.config)
@@ -69,6 +71,8 @@ def interpolate(siblings: Siblings, amounts: list[Amounts], strategies: DictConf
     if not missing and dial is None:
         return
     fingerprint = siblings.base.record.data["fingerprint"]
+    for run in siblings.runs:
+        refuse_another_encoder(run.record.to_dict(), encoder_identity(config), "encoder.model", str(run.folder))
     parts = open_again(config, fingerprint, siblings.toward[0].folder)
     base, *others = (_weights(parts, run) for run in siblings.runs)
     names = [run.record.name for run in siblings.toward]

@@ -11,7 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from divrec.errors import ConfigError, check_number
-from divrec.run.door import CONF, check_dials, friendly
+from divrec.run.door import CONF, check_dials, check_tuning, friendly
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def main(config: DictConfig) -> None:
     """Time the steps of a training and print a table; nothing is kept."""
     check_dials(config)
+    check_tuning(config)
     check_number("profile.warmup", config.profile.warmup, least=0, whole=True)
     check_number("profile.steps", config.profile.steps, least=1, whole=True)
     check_number("profile.operators", config.profile.operators, least=0, whole=True)
@@ -44,6 +45,7 @@ def _profiler(config: DictConfig) -> StepProfiler:
     from divrec.run.assembly import assemble, objective, open_data
     from divrec.run.hardware import check_hardware
     from divrec.run.job import build_module
+    from divrec.training import compile_in_place
     from divrec.training.profile import StepProfiler
 
     check_hardware(config, in_multirun=False)
@@ -55,7 +57,7 @@ def _profiler(config: DictConfig) -> StepProfiler:
     device = torch.device("cuda" if use_gpu else "cpu")
     module = build_module(config, parts, objective(config, parts.catalogue)).to(device)
     if config.compile:
-        module.model.compile()
+        compile_in_place(module.model)
     return StepProfiler(
         module,
         _endless(parts.data),

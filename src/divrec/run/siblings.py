@@ -165,12 +165,14 @@ def _refuse_strangers(base: FinishedRun, run: FinishedRun) -> None:
             mend="Use runs with the same init_from, or their base itself.",
         )
     one, other = base.record, run.record
+    # Where the content of the language model was recorded, it counts; else its name.
+    told = "encoder_identity" if all("encoder_identity" in each.model for each in (one, other)) else "encoder"
     differing = differences(one.config, other.config, _SHARED)
     differing += [
         f"{name}: {mine} -> {theirs}"
         for name, mine, theirs in (
             ("data", one.data["fingerprint"], other.data["fingerprint"]),
-            ("encoder", one.model["encoder"], other.model["encoder"]),
+            ("encoder", one.model[told], other.model[told]),
         )
         if mine != theirs
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from divrec.run.door import CONF, check_dials, friendly
+from divrec.run.door import CONF, check_dials, check_tuning, friendly
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -13,6 +13,7 @@ from divrec.run.door import CONF, check_dials, friendly
 def main(config: DictConfig) -> None:
     """Train, evaluate and record one run."""
     check_dials(config)
+    check_tuning(config)
     from divrec.run.job import train
 
     train(config)

@@ -28,6 +28,7 @@ from divrec.training.tables import text_tables
 logger = logging.getLogger(__name__)
 
 CALIBRATION_BATCHES = 8
+_WATCHED = "watched_norms"  # of a checkpoint
 
 
 class RecommenderModule(pl.LightningModule):
@@ -95,8 +96,13 @@ class RecommenderModule(pl.LightningModule):
         for table in text_tables(self.model).values():
             table.start_step(self.trainer.global_step)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what was measured when the training began and is no weight."""
+        checkpoint[_WATCHED] = self.objective.watched_norms
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the gradient ratios that were measured when the training began."""
+        """Go on with the gradient ratios and norms that were measured when the training began."""
+        self.objective.watched_norms = checkpoint[_WATCHED]
         self._goes_on = True
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
@@ -118,12 +124,13 @@ class RecommenderModule(pl.LightningModule):
             self.log("gradient/outside_top_k", share)
 
     def validation_step(self, batch: EvaluationBatch, step: int) -> None:
-        """Rank all items for the users of the window."""
+        """Rank all items for the users of the window, in full precision as a finished run is evaluated."""
         query, largest = batch.batch, max(self.metrics.sizes)
-        scores_BN = self.model(query).scores_QN
-        seen_BS = query.seen_QS if self.exclude_seen else None
-        ranking = rank(scores_BN, batch.targets_BT, seen_BS, largest, self.tie_order_N)
-        self.metrics.update(ranking, deliver(ranking, largest), query.seen_QS, query.history_QS)
+        with torch.autocast(self.device.type, enabled=False):  # half precision has too few scores for an order
+            scores_BN = self.model(query).scores_QN
+            seen_BS = query.seen_QS if self.exclude_seen else None
+            ranking = rank(scores_BN, batch.targets_BT, seen_BS, largest, self.tie_order_N)
+            self.metrics.update(ranking, deliver(ranking, largest), query.seen_QS, query.history_QS)
 
     def on_validation_epoch_end(self) -> None:
         """Log `validation/NAME@k`."""

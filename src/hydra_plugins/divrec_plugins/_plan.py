@@ -150,14 +150,23 @@ def _first_wave(cell: Job, tail: str, recipe: Recipe) -> dict[str, Job]:
     base = {f"{BASE}{tail}": {**cell, **recipe.base}} if recipe.from_base else {}
     return base | {
         # One that is trained, such as SASRec, is a baseline here, too.
-        f"{model}{tail}": {**_without_model(cell), **recipe.base, "model": model, "kind": BASELINE}
+        f"{model}{tail}": {
+            **_without_model(cell),
+            **_without_model(recipe.base),
+            "model": model,
+            "kind": BASELINE,
+        }
         for model in recipe.baselines
     }
 
 
 def _without_model(cell: Job) -> Job:
-    """A baseline has a model of its own; what the grid says of another model's parts is not for it."""
-    return {key: value for key, value in cell.items() if not key.lstrip("+~").startswith("model.")}
+    """A baseline has a model of its own; what the grid says of another model's parts or tuning is not for it."""
+    return {
+        key: value
+        for key, value in cell.items()
+        if not key.lstrip("+~").startswith(("model.", "tuning.")) and key != "tuning"
+    }
 
 
 def _same(left: str, right: str) -> bool:

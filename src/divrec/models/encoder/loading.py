@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from divrec.storage import replacing
 # Said, not left out: without it transformers asks at the terminal, and a pipe could answer yes.
 _OWN_CODE = {"trust_remote_code": False}
 _VOCABULARY = ("*.txt", "*.model")  # read where there is no tokenizer.json
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+_CHUNK = 1 << 20  # bytes of a file that are hashed at once
 BACKENDS = ("torch", "onnx_int8")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -35,18 +38,46 @@ class Runtime:
             about a third slower.
         backend: `torch`, or `onnx_int8` = weights and activations in 8 bits through ONNX Runtime, for encoding with a
             frozen model only.
+        device: where texts are encoded with a frozen model: cpu, cuda or cuda:N; None = the GPU of the training if
+            there is one, else cpu. Vectors lie on the CPU afterwards; the files that keep them are the same for all.
     """
 
     dtype: str = "float32"
     attention: str | None = None
     gradient_checkpointing: bool = False
     backend: str = "torch"
+    device: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
         for key, value, allowed in (("dtype", self.dtype, DTYPES), ("backend", self.backend, BACKENDS)):
             if value not in allowed:
                 raise ConfigError(f"must be one of {', '.join(allowed)}", where=f"encoder.runtime.{key}", got=value)
+        if self.attention is not None and not isinstance(self.attention, str):
+            raise ConfigError("must be a name, or null", where="encoder.runtime.attention", got=self.attention)
+        if self.backend != "torch" and self.dtype != "float32":
+            raise ConfigError(
+                f"{self.backend} makes its 8 bits out of single precision",
+                where="encoder.runtime.dtype",
+                got=self.dtype,
+                mend="Keep it at float32, or choose encoder.runtime.backend=torch.",
+            )
+        self._check_device()
+
+    def _check_device(self) -> None:
+        if self.device is None:
+            return
+        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
+            raise ConfigError(
+                "no such device", where="encoder.runtime.device", got=self.device, mend="Use null, cpu, cuda or cuda:N."
+            )
+        if self.backend != "torch" and self.device != "cpu":
+            raise ConfigError(
+                f"{self.backend} computes on a CPU",
+                where="encoder.runtime.device",
+                got=self.device,
+                mend="Set it to null, or choose encoder.runtime.backend=torch.",
+            )
 
 
 def check_trainable_weights(runtime: Runtime, own: bool = True) -> None:
@@ -115,7 +146,9 @@ class Source:
         digest = hashlib.blake2b(digest_size=16)
         for file in files:
             digest.update(file.name.encode())
-            digest.update(file.read_bytes())
+            with file.open("rb") as opened:
+                while chunk := opened.read(_CHUNK):
+                    digest.update(chunk)
         return digest.hexdigest()
 
     def out_of_reach(self, error: Exception) -> ConfigError:
@@ -153,8 +186,34 @@ def load_model(source: Source, runtime: Runtime, cache: Path | None) -> tuple[An
             source.model, revision=source.revision, use_safetensors=True, **_OWN_CODE, **_options(runtime)
         )
     except (OSError, ValueError, ImportError) as error:
+        _check_attention(source, runtime)
         raise source.out_of_reach(error) from error
     return _finish(model, tokenizer)
+
+
+def _check_attention(source: Source, runtime: Runtime) -> None:
+    """Where a model cannot be loaded: whether its attention is at fault. No weights are read for that.
+
+    Raises:
+        ConfigError: the model does not exist with this attention, or not on this machine.
+    """
+    if runtime.attention is None:
+        return
+    try:
+        config = _auto("AutoConfig").from_pretrained(source.model, revision=source.revision, **_OWN_CODE)
+    except (OSError, ValueError):
+        return
+    try:
+        with torch.device("meta"):
+            _auto("AutoModel").from_config(config, **_OWN_CODE, **_options(runtime))
+    except (OSError, ValueError, ImportError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ConfigError(
+            f"this language model cannot attend so here ({lines[0]})",
+            where="encoder.runtime.attention",
+            got=runtime.attention,
+            mend="Use sdpa or eager, or null for the model's own choice.",
+        ) from error
 
 
 def quiet_without_terminal() -> None:

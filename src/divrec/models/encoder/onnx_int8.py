@@ -49,7 +49,16 @@ def quantized(model: nn.Module, pooling: str) -> Callable[[dict[str, Tensor]], T
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
-        session = InferenceSession(_export(model, Path(folder)), options, providers=["CPUExecutionProvider"])
+        try:
+            session = InferenceSession(_export(model, Path(folder)), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # whatever exporter, quantization and runtime say to a family that they do not know
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ConfigError(
+                f"this language model cannot be turned into 8 bits ({lines[0]})",
+                where="encoder.runtime.backend",
+                got="onnx_int8",
+                mend="Choose encoder.runtime.backend=torch, or `pip install divrec[onnx]` if a package is missing.",
+            ) from error
     known = {node.name for node in session.get_inputs()}
 
     def vectors(tokens: dict[str, Tensor]) -> Tensor:

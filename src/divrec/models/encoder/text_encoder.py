@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from divrec.errors import ConfigError, check_number
 from divrec.models.encoder.loading import Runtime, Source, has_terminal, load_model
 from divrec.models.encoder.packed import packed_linears
 from divrec.models.encoder.pooling import check_pooling, natural_pooling, pool
+from divrec.models.encoder.positions import check_positions
 from divrec.models.encoder.tokens import padded, token_ids
 from divrec.storage import replacing
 
@@ -44,6 +46,8 @@ class TextEncoder:
 
     Attributes:
         cache: folder of vectors and hidden states, named by content; None until somebody sets it.
+        tokens_key: the config key of `max_tokens`, for messages.
+        training_device: where the run trains, as torch names it; None until somebody sets it: a GPU if there is one.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class TextEncoder:
         self.max_tokens, self.batch_size = max_tokens, batch_size
         self.runtime = runtime or Runtime()
         self.cache: Path | None = None
+        self.tokens_key = "encoder.max_tokens"
+        self.training_device: str | None = None
         self._pooling = pooling
         self._loaded: tuple[Any, PreTrainedTokenizerBase] | None = None
         self._int8: Callable[[dict[str, Tensor]], Tensor] | None = None
@@ -84,6 +90,36 @@ class TextEncoder:
     def pooling(self) -> str:
         """mean, cls or last; loads the model where `auto` was configured."""
         return natural_pooling(self.load()[0].config) if self._pooling == "auto" else self._pooling
+
+    @property
+    def device(self) -> torch.device:
+        """Where texts are encoded with the frozen model.
+
+        Raises:
+            ConfigError: it is a GPU that is not there.
+        """
+        if self.runtime.backend != "torch":
+            return torch.device("cpu")
+        configured = self.runtime.device
+        device = torch.device(configured or self.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if configured and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(
+                f"there are {torch.cuda.device_count()} GPUs here",
+                where="encoder.runtime.device",
+                got=configured,
+                mend="Set it to null, or to cpu.",
+            )
+        return device
+
+    @contextmanager
+    def moved(self, model: Any) -> Iterator[torch.device]:  # noqa: ANN401 - a transformers model
+        """Inside the block the model lies on `device`, which is given; afterwards on the CPU, as it came."""
+        device = self.device
+        model.to(device)
+        try:
+            yield device
+        finally:
+            model.to("cpu")
 
     def load(self) -> tuple[Any, PreTrainedTokenizerBase]:
         """The transformers model and its tokenizer.
@@ -110,9 +146,15 @@ class TextEncoder:
         return model, tokenizer
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text after the prompt, without padding."""
-        _, tokenizer = self.load()
-        return token_ids(tokenizer, [self.prompt + text for text in texts], self.max_tokens)
+        """Token ids of each text after the prompt, without padding.
+
+        Raises:
+            ConfigError: the model has no positions for the longest of them.
+        """
+        model, tokenizer = self.load()
+        rows = token_ids(tokenizer, [self.prompt + text for text in texts], self.max_tokens)
+        check_positions(model, max(map(len, rows), default=0), self.tokens_key, self.max_tokens)
+        return rows
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Token ids and mask of a batch, padded to its longest text."""
@@ -120,7 +162,7 @@ class TextEncoder:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Pooled vectors (T, D) in fp32, in the order of the texts; sorted by length inside to save padding."""
+        """Pooled vectors (T, D) in fp32, on the CPU, in the order of the texts; sorted by length inside."""
         from rich.progress import track
 
         model, _ = self.load()
@@ -129,9 +171,10 @@ class TextEncoder:
         chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         vectors_TD = torch.zeros(len(rows), model.config.hidden_size)
         vectors = self._vectors()
-        with packed_linears(model):
+        with self.moved(model) as device, packed_linears(model):
             for chunk in track(chunks, description=f"Encoding {len(texts):,} texts", disable=not has_terminal()):
-                vectors_TD[chunk] = vectors(self._batch([rows[index] for index in chunk])).float()
+                tokens = self._batch([rows[index] for index in chunk])
+                vectors_TD[chunk] = vectors({name: each.to(device) for name, each in tokens.items()}).float().cpu()
         return vectors_TD
 
     def encode_cached(self, texts: Sequence[str], folder: Path) -> Tensor:

@@ -51,12 +51,12 @@ def _compute(encoder: TextEncoder, model: nn.Module, ids: Ragged, first: int) ->
     parts: dict[int, Tensor] = {}
     model.eval()
     try:
-        with packed_linears(model):
+        with encoder.moved(model) as device, packed_linears(model):
             for texts_R in torch.split(ids.lengths_T.argsort(), encoder.batch_size):
                 ids_RW, mask_RW = ids(texts_R)
                 captured.clear()
-                model(input_ids=ids_RW, attention_mask=mask_RW)
-                for text, states_WD, mask_W in zip(texts_R.tolist(), captured[0], mask_RW, strict=True):
+                model(input_ids=ids_RW.to(device), attention_mask=mask_RW.to(device))
+                for text, states_WD, mask_W in zip(texts_R.tolist(), captured[0].cpu(), mask_RW, strict=True):
                     parts[text] = states_WD[mask_W.bool()]
     finally:
         handle.remove()

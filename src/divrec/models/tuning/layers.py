@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from divrec.errors import ConfigError, check_number
+from divrec.errors import ConfigError
 
 
 def layer_stack(model: nn.Module) -> nn.ModuleList:
@@ -27,16 +27,20 @@ def layer_stack(model: nn.Module) -> nn.ModuleList:
     )
 
 
-def first_trained_layer(model: nn.Module, top_layers: int) -> int:
+def first_trained_layer(model: nn.Module, top_layers: int, key: str) -> int:
     """Number of the lowest of the top layers, counted from 0.
+
+    Args:
+        model: whole.
+        top_layers: how many of them, at least 1.
+        key: the config key that says so.
 
     Raises:
         ConfigError: if the model has fewer layers.
     """
-    check_number("tuning.top_layers", top_layers, least=1, whole=True)
     count = len(layer_stack(model))
     if top_layers > count:
-        raise ConfigError(f"the language model has {count} layers only", where="tuning.top_layers", got=top_layers)
+        raise ConfigError(f"the language model has {count} layers only", where=key, got=top_layers)
     return count - top_layers
 
 

@@ -18,7 +18,7 @@ class Lora(TrainedTuning):
     Args:
         rank: of the adapters; more = more weights.
         alpha: an adapter's output is scaled by alpha / rank.
-        dropout: on an adapter's input.
+        dropout: share of an adapter's input that is left out of a step, in [0, 1): 0 = none, more = rougher steps.
         targets: names of the modules that get one; None = peft's choice for the family (query and value).
         table: how the vectors of the texts that carry no gradient stay up to date.
         cached_below_top: see `TrainedTuning`; the adapters then sit in the top layers only.
@@ -38,6 +38,7 @@ class Lora(TrainedTuning):
         super().__init__(table, cached_below_top)
         check_number("tuning.rank", rank, least=1, whole=True)
         check_number("tuning.alpha", alpha, least=1, whole=True)
+        check_number("tuning.dropout", dropout, least=0, below=1)
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.targets = None if targets is None else list(targets)
 

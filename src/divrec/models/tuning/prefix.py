@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from divrec.errors import ConfigError, check_number
 from divrec.models.encoder import TextEncoder, Whitening
+from divrec.models.encoder.positions import check_positions
 from divrec.models.text_table import TableSettings
 from divrec.models.tuning.trained import TrainedTuning
 
@@ -38,7 +39,8 @@ class Prefix(TrainedTuning):
         """A tower that owns the language model.
 
         Raises:
-            ConfigError: as any tuning, and with gradient checkpointing, which peft's prefixes do not survive.
+            ConfigError: as any tuning, with gradient checkpointing, which peft's prefixes do not survive, and where
+                prefix and text have more tokens than the model has positions.
         """
         if encoder.runtime.gradient_checkpointing:
             raise ConfigError(
@@ -47,6 +49,8 @@ class Prefix(TrainedTuning):
                 got=True,
                 mend="Set it to false, or choose tuning=lora, ia3 or adapter.",
             )
+        longest = max(map(len, encoder.token_ids(texts)))
+        check_positions(encoder.load()[0], longest, encoder.tokens_key, encoder.max_tokens, taken=self.length)
         return super().__call__(encoder, texts, whitening, vectors_TW)
 
     def adapt(self, model: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from divrec.errors import ConfigError
+from divrec.errors import ConfigError, check_number
 from divrec.models.encoder import TextEncoder, Whitening, check_trainable_weights
 from divrec.models.text_table import TableSettings, TextTable
 from divrec.models.tuning.hidden_states import hidden_states, layer_extras
@@ -33,9 +33,12 @@ class TrainedTuning(ABC):
     """
 
     starts_as_frozen = True
+    depth_key = "tuning.cached_below_top"  # the config key that sets how many layers are run
     adds_weights = False  # whether all that is trained stands beside the model's own weights
 
     def __init__(self, table: TableSettings | None = None, cached_below_top: int | None = None) -> None:
+        if cached_below_top is not None:
+            check_number(self.depth_key, cached_below_top, least=1, whole=True)
         self.table = table or TableSettings()
         self.cached_below_top = cached_below_top
 
@@ -83,7 +86,7 @@ class TrainedTuning(ABC):
     def _top(
         self, encoder: TextEncoder, model: nn.Module, ids: Ragged, texts: Sequence[str], top_layers: int
     ) -> TopOfModel:
-        pooling, first = encoder.pooling, first_trained_layer(model, top_layers)
+        pooling, first = encoder.pooling, first_trained_layer(model, top_layers, self.depth_key)
         states = hidden_states(encoder, model, ids, texts, first)
         longest_1 = ids.lengths_T.argmax().unsqueeze(0)
         whole_1D = WholeModel(model, ids, pooling).eval()(longest_1)
@@ -92,7 +95,7 @@ class TrainedTuning(ABC):
         if (whole_1D - top_1D).abs().max() > _SAME * whole_1D.abs().max():
             raise ConfigError(
                 "the top of this language model cannot be run without the layers below",
-                where="tuning.cached_below_top",
+                where=self.depth_key,
                 got=top_layers,
                 mend="Choose tuning.cached_below_top=null, or tuning=top_layers tuning.cached=false.",
             )
