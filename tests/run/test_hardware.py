@@ -161,7 +161,7 @@ def test_the_device_of_a_training(overrides, count, place, device, gpus, monkeyp
         (("tuning=lora", "trainer=ddp"), True),
         (("tuning=lora", "trainer.devices=[0,1]"), True),
         (("tuning=lora", "trainer.devices=auto"), True),
-        (("tuning=lora", "+trainer.num_nodes=2"), True),
+        (("tuning=lora", "trainer.num_nodes=2"), True),
         (("tuning=lora", "trainer=ddp", "tuning.table.live_texts=null"), False),
     ],
 )

@@ -11,8 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from divrec.errors import ConfigError, RecordError
 from divrec.run.door import CONF, resolved
-from divrec.run.identity import identity, is_recorded, recorded, refuse_another
-from run.tiny import identity_with_threads
+from divrec.run.identity import identity, recorded, refuse_another
 
 DECIDES = [
     "beta=0.5",
@@ -120,20 +119,6 @@ def test_it_changes_with_the_data_the_language_model_and_the_base(identity_of):
     others = [identity_of(data="g"), identity_of(encoder="bert"), identity_of(base="b"), identity_of(base="c")]
     variants = [identity_of(), *others]
     assert len(set(variants)) == len(variants)
-
-
-def test_a_record_that_counted_its_threads_is_still_that_of_its_run():
-    content = {"beta": 1, "threads": 2, "task": {"weight": 1}}
-    about = "f", "e", "b"
-    found = {"identity": identity_with_threads(content, *about), "config": content}
-    assert found["identity"] != identity(content, *about)
-    for threads in (1, 2, 8):
-        assert is_recorded(found, content | {"threads": threads}, *about)
-    assert not is_recorded(found, content | {"beta": 2}, *about)
-    for others in (("g", "e", "b"), ("f", "h", "b"), ("f", "e", None)):
-        assert not is_recorded(found, content, *others)
-    assert is_recorded({"identity": identity(content, *about), "config": {}}, content, *about)
-    assert not is_recorded({"identity": "of something else"}, content, *about)
 
 
 def test_it_leaves_the_config_alone(identity_of):

@@ -15,7 +15,7 @@ from divrec.models import TextEncoder
 from divrec.run.evaluate import main as evaluate
 from divrec.storage import held
 from run.command import command
-from run.tiny import identity_with_threads, record_of, same_files, without_times
+from run.tiny import record_of, same_files, without_times
 
 POINT = ("beta=1", "diversity=[simpson,gini]", "schedule.validate_every=null", "schedule.patience=null")
 
@@ -310,15 +310,3 @@ def test_a_run_that_breaks_off_leaves_no_record(tiny_shop, tmp_path, monkeypatch
     monkeypatch.undo()
     assert tiny_shop.train(tmp_path / "run").code == 0, "starting again finishes it"
     assert (tmp_path / "run" / "record.json").exists()
-
-
-def test_a_run_that_was_finished_when_threads_counted_is_left_alone_whatever_they_are(tiny_shop, tmp_path):
-    assert tiny_shop.train(tmp_path).code == 0
-    record = record_of(tmp_path)
-    about = record["data"]["fingerprint"], record["model"]["encoder"], None
-    text = json.dumps(record | {"identity": identity_with_threads(record["config"], *about)})
-    (tmp_path / "record.json").write_text(text, encoding="utf-8")
-    answer = tiny_shop.train(tmp_path, "threads=2")
-    assert answer.code == 0, answer.text
-    assert "finished before" in answer.text
-    assert (tmp_path / "record.json").read_text(encoding="utf-8") == text

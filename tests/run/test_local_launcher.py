@@ -109,7 +109,7 @@ def test_several_devices_where_runs_are_no_programs_are_refused_before_anything_
 
 def test_runs_that_are_programs_may_have_several_devices(plan, monkeypatch):
     monkeypatch.undo()  # a plan composes no jobs otherwise
-    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None: None)
+    monkeypatch.setattr("divrec.run.front.build", lambda folder, wandb=None, options=None: None)
     programs = Recorder()
     programs.as_command = True
     assert plan("diversity=gini", "beta=1", "trainer.devices=2", launcher=programs).names

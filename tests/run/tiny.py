@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from divrec import __version__
-from divrec.run.identity import relevant
 from divrec.run.train import main
-from divrec.schema import SCHEMA_VERSION
 from run.command import ROOT, Answer, command
 
 DATA = (
@@ -88,12 +84,6 @@ def record_of(folder: Path) -> dict[str, Any]:
     """A run's record."""
     content: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     return content
-
-
-def identity_with_threads(config: dict[str, Any], *about: str | None) -> str:
-    """A run's identity as it was while the number of threads was part of it."""
-    parts = [SCHEMA_VERSION, __version__, *about, relevant(config) | {"threads": config["threads"]}]
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from divrec.ranking import tie_order
 from divrec.training import GroupedOptimizer, RecommenderModule, Schedule
 
 K = 5
+BATCH_USERS = 16
 MONITOR = f"validation/ndcg@{K}"
 
 
@@ -56,7 +57,9 @@ def open_shop(folder: Path) -> BehaviorDataModule:
     """Three batches of 16 users an epoch."""
     preparation = Preparation(3, event_weights={"view": 0.2, "cart": 0.5, "purchase": 1.0})
     source = Synthetic(users=60, items=40, days=40, categories=4)
-    module = BehaviorDataModule(source, preparation, GlobalTime(8, 8), folder, batch_size=16, steps_per_epoch=3)
+    module = BehaviorDataModule(
+        source, preparation, GlobalTime(8, 8), folder, batch_size=BATCH_USERS, steps_per_epoch=3
+    )
     module.setup()
     return module
 

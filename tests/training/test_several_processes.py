@@ -17,7 +17,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from divrec.objectives import BinaryCrossEntropy, CrossEntropy, ExposureGini, Simpson
 from divrec.schema import CURVE_FILE
 from divrec.training import Schedule, TrainingCheckpoint, fit
-from training.shop import MONITOR, Log, catalogue_of, module_of, open_shop
+from training.shop import BATCH_USERS, MONITOR, Log, catalogue_of, module_of, open_shop
 from training.two_processes import run_twice, trainer_of
 
 BOTH = {"simpson": Simpson, "gini": ExposureGini}
@@ -51,6 +51,8 @@ def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "
     arguments = case.get("regularizers", {}), case.get("beta", 0.0), case.get("scale", "gradient")
     module = module_of(catalogue, case.get("schedule", POINT), *arguments)
     module.objective.task = case["task"]()
+    # As hard as on the batches that there are: with a weaker pull, gradients near 0 are rounded to either sign.
+    module.objective.reference_users = BATCH_USERS
 
     kept_aside = (folder / run, folder / aside) if aside else None
     trainer = trainer_of(case, devices, partial(DDPStrategy, broadcast_buffers=False), kept_aside)

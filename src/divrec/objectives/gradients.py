@@ -88,8 +88,8 @@ def _of_pieces(term: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 def _squares(gradients: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[float]:
     """Squared Euclidean norms, by parameter."""
     if not any(isinstance(parameter, DTensor) for parameter in parameters):
-        return [float(gradient.square().sum()) for gradient in gradients]
-    totals = torch.stack([gradient.square().sum().double() for gradient in gradients])
+        return [float(gradient.double().square().sum()) for gradient in gradients]
+    totals = torch.stack([gradient.double().square().sum() for gradient in gradients])
     distributed.all_reduce(totals)
     return [float(total) for total in totals]
 

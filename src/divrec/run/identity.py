@@ -92,25 +92,8 @@ def identity(config: dict[str, Any], data_fingerprint: str, encoder: str, base_i
         encoder: identity of the language model's content, whatever it is called and wherever it lies.
         base_identity: of the run in `init_from`, and of the first stage where there is one.
     """
-    return _hash(relevant(config), data_fingerprint, encoder, base_identity)
-
-
-def is_recorded(
-    found: dict[str, Any], config: dict[str, Any], data_fingerprint: str, encoder: str, base_identity: str | None
-) -> bool:
-    """Whether a record is that of the run which these would give; those of earlier versions of divrec count, too.
-
-    Args:
-        found: the record.
-        config: see `identity`; likewise the others.
-        data_fingerprint: of the dataset on disk.
-        encoder: name of the language model.
-        base_identity: of the run in `init_from`, and of the first stage where there is one.
-    """
-    about = data_fingerprint, encoder, base_identity
-    threads = found["config"].get("threads") if isinstance(found.get("config"), dict) else None
-    earlier = _hash({**relevant(config), "threads": threads}, *about)  # they once counted, though they decide nothing
-    return found["identity"] in (identity(config, *about), earlier)
+    parts = [SCHEMA_VERSION, __version__, data_fingerprint, encoder, base_identity, relevant(config)]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def recorded(folder: Path) -> dict[str, Any] | None:
@@ -228,11 +211,6 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def _hash(settings: dict[str, Any], *about: str | None) -> str:
-    parts = [SCHEMA_VERSION, __version__, *about, settings]
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any JSON

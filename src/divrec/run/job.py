@@ -32,7 +32,6 @@ from divrec.run.identity import (
     code,
     finished,
     identity,
-    is_recorded,
     recorded,
     refuse_another,
     refuse_another_encoder,
@@ -93,14 +92,14 @@ def train(config: DictConfig) -> None:
 def _train(config: DictConfig, folder: Path) -> None:
     strategies = rerankers(config)
     data = open_data(config)
+    settings = resolved(config)  # first: a value that is missing is told by its key
     encoder = encoder_identity(config)
-    about = resolved(config), data.manifest["fingerprint"], encoder, _base_identity(config, encoder)
-    own = identity(*about)
+    own = identity(settings, data.manifest["fingerprint"], encoder, _base_identity(config, encoder))
     checkpoint = TrainingCheckpoint(folder, own, config.checkpoint_minutes)
     found = recorded(folder)
     if found is not None:
-        if not is_recorded(found, *about):
-            refuse_another(found, resolved(config), folder)
+        if found["identity"] != own:
+            refuse_another(found, settings, folder)
         logger.info("finished before: nothing to train in %s", folder)
         checkpoint.discard()
         rerank(folder, config.rerank)
