@@ -19,7 +19,7 @@ from divrec.ranking import deliver
 from divrec.rerank.protocol import Audience
 from divrec.rerank.relevance import Relevance, relevance_of
 
-_CHUNK = 2**20  # numbers held at once (users x candidates x dimension): what stays in a core's cache is fast
+_CHUNK = 2**21  # numbers held at once (users x candidates x dimension): what stays in a core's cache is fast
 
 
 @dataclass(frozen=True)
