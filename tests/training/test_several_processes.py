@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 from pytorch_lightning.strategies import DDPStrategy
 
 from divrec.objectives import BinaryCrossEntropy, CrossEntropy, ExposureGini, Simpson
 from divrec.schema import CURVE_FILE
 from divrec.training import Schedule, TrainingCheckpoint, fit
 from training.shop import BATCH_USERS, MONITOR, Log, catalogue_of, module_of, open_shop
-from training.two_processes import run_twice, trainer_of
+from training.two_processes import meet, run_twice, trainer_of
 
 BOTH = {"simpson": Simpson, "gini": ExposureGini}
 POINT = Schedule(steps=6, learning_rate=0.05, validate_every=3)
@@ -63,15 +61,14 @@ def trained(name: str, folder: Path, devices: int, run: str = "", aside: str = "
     return {"leads": fitted.leads, "steps": fitted.steps, **weights, **(logged if fitted.leads else {})}
 
 
-def work(folder: Path, port: int) -> None:
+def work(folder: Path) -> None:
     """One of the two: all cases, one after the other."""
-    torch.set_num_threads(1)
     found = {}
     trainings = [(name, ("run", "aside") if "killed" in case else ()) for name, case in CASES.items()]
     for number, (name, places) in enumerate([*trainings, ("killed", ("aside",))]):
-        os.environ["MASTER_PORT"] = str(port + number)
+        rank = meet(folder, f"meet-{number}")
         found[name] = trained(name, folder, 2, *places)
-    (folder / f"{os.environ['LOCAL_RANK']}.json").write_text(json.dumps(found))
+    (folder / f"{rank}.json").write_text(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +76,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("processes")
     open_shop(folder)
-    run_twice(__file__, folder, timeout=240)
+    run_twice(__file__, folder)
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -119,4 +116,4 @@ def test_two_processes_leave_the_curve_of_one(together, tmp_path):
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]))
+    work(Path(sys.argv[1]))

@@ -6,7 +6,6 @@ They talk through gloo on the CPU, by torch's own `fully_shard` and Lightning's 
 from __future__ import annotations
 
 import copy
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from divrec.training.sharding import language_models, load_whole, whole_weights
 from models.conftest import FAMILIES, save_tiny
 from training.sharded_shop import text_model, text_module, without_dropout
 from training.shop import MONITOR, Log, open_shop
-from training.two_processes import run_twice, trainer_of
+from training.two_processes import meet, run_twice, trainer_of
 
 TABLE = partial(TableSettings, "epoch", None)
 POINT = Schedule(steps=3, learning_rate=0.02, validate_every=2)
@@ -123,16 +122,14 @@ def weighing(rank: int) -> torch.Tensor:
     return torch.randn(len(WORDS), 4, generator=torch.Generator().manual_seed(rank))
 
 
-def work(folder: Path, port: int) -> None:
+def work(folder: Path) -> None:
     """One of the two: the pieces, then all trainings, one after the other."""
-    torch.set_num_threads(1)
-    rank = int(os.environ["LOCAL_RANK"])
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2)
+    rank = meet(folder)
     found = {"pieces": pieces(folder, rank)}
     dist.destroy_process_group()
     trainings = [(name, ("run", "aside") if "killed" in case else ()) for name, case in CASES.items()]
     for number, (name, places) in enumerate([*trainings, ("killed", ("aside",))]):
-        os.environ["MASTER_PORT"] = str(port + number)
+        meet(folder, f"meet-{number}")
         found[name] = trained(name, folder, 2, *places)
     torch.save(found, folder / f"{rank}.pt")
 
@@ -146,7 +143,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     open_shop(folder)
     tower_of(folder, "epoch")
     text_model(open_shop(folder), folder / "bert", TopLayers(2))
-    run_twice(__file__, folder, timeout=600)
+    run_twice(__file__, folder)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -248,4 +245,4 @@ def test_a_parameter_without_dimensions_is_named():
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]))
+    work(Path(sys.argv[1]))

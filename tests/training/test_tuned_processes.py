@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from divrec.training.tables import text_tables
 from models.conftest import WORDS, save_tiny
 from training.sharded_shop import text_module, without_dropout
 from training.shop import MONITOR, Log, open_shop
-from training.two_processes import run_twice, trainer_of
+from training.two_processes import meet, run_twice, trainer_of
 
 TEXTS = [f"{first} {second}" for first in WORDS for second in WORDS[:4]]  # one for each item of the shop
 POINT = Schedule(steps=4, learning_rate=0.02, validate_every=2)
@@ -92,15 +91,13 @@ def stepped(folder: Path, policy: str, rank: int) -> dict[str, list[dict[str, to
     return found
 
 
-def work(folder: Path, port: int) -> None:
+def work(folder: Path) -> None:
     """One of the two: gradients, then all trainings."""
-    torch.set_num_threads(1)
-    rank = int(os.environ["LOCAL_RANK"])
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2)
+    rank = meet(folder)
     found: dict[str, Any] = {policy: stepped(folder, policy, rank) for policy in POLICIES}
     dist.destroy_process_group()
-    for number, name in enumerate(CASES):
-        os.environ["MASTER_PORT"] = str(port + number)
+    for name in CASES:
+        meet(folder, f"meet for {name}")
         found[f"training, {name}"] = trained(name, folder, 2)
     torch.save(found, folder / f"{rank}.pt")
 
@@ -113,7 +110,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     for case in CASES.values():  # whatever is cached on disk is there
         text_module(open_shop(folder), folder / "bert", case["tuning"], POINT, 0.0, TEXTS)
     tower_of(folder, "epoch")
-    run_twice(__file__, folder, timeout=300)
+    run_twice(__file__, folder)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -171,4 +168,4 @@ def test_with_a_limit_both_end_in_the_same_weights(together):
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]))
+    work(Path(sys.argv[1]))

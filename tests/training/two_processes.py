@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
 from pytorch_lightning.strategies import Strategy
+
+PATIENCE = 240  # seconds from one meeting to the next
 
 
 class KeepAside(pl.Callback):
@@ -47,17 +51,34 @@ def trainer_of(
     return trainer
 
 
-def run_twice(file: str, folder: Path, timeout: float) -> None:
-    """Run a file as two processes, with a folder and a free port as its arguments; both must end well."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def meet(folder: Path, place: str = "meet") -> int:
+    """Join the other process until both part, as `fit` does at its end.
+
+    They find each other over a file: a port that was free when the two were started may not be so any more. A process
+    that has not parted after `PATIENCE` says where it stands and ends: the two wait for each other.
+
+    Args:
+        folder: that both know.
+        place: of the meeting; each has its own.
+
+    Returns:
+        This process's rank.
+    """
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    torch.set_num_threads(1)
+    rank = int(os.environ["LOCAL_RANK"])
+    dist.init_process_group("gloo", init_method=f"file://{folder / place}", rank=rank, world_size=2)
+    return rank
+
+
+def run_twice(file: str, folder: Path) -> None:
+    """Run a file as two processes, with a folder as its argument; both must end well."""
     shared = {"WORLD_SIZE": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **shared}
-    command = [sys.executable, file, str(folder), str(min(port, 60000))]
+    command = [sys.executable, file, str(folder)]
     processes = [subprocess.Popen(command, env={**environment, "LOCAL_RANK": str(rank)}) for rank in range(2)]
     try:
-        assert [process.wait(timeout=timeout) for process in processes] == [0, 0]
+        assert [process.wait() for process in processes] == [0, 0]
     finally:
         for process in processes:
             process.kill()
