@@ -62,7 +62,7 @@ report: front ## Rebuild the front and say where the report is
 	@echo "Open $(DIR)/report.html"
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n auto -m "not spark" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not spark" $(ARGS)
 
 test-spark: $(STAMP) ## Engine parity on a local Spark (installs pyspark; needs Java 17 or later)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[spark]"

@@ -13,8 +13,6 @@ from divrec.analysis.resampling import (
     Bootstrap,
     ControlReplicates,
     centered_set_level,
-    over_own_seeds,
-    seed_shares,
     set_level_replicates,
 )
 from divrec.analysis.significance import set_level_values
@@ -87,17 +85,3 @@ def test_a_missing_seed_borrows_its_control(seeded_sweep: Path) -> None:
     settings = {setting.name: setting for setting in settings_of(points, compare(points, FEW))}
     drawn, value = settings["gini-0.3"].replicates["test/gini@10"], settings["gini-0.3"].values["test/gini@10"]
     assert drawn.mean() == pytest.approx(value, abs=5 * drawn.std() / 10)
-
-
-def test_seeds_are_drawn_alike_for_all() -> None:
-    shares = seed_shares(3, FEW)
-    assert shares.shape == (100, 3)
-    assert shares.sum(axis=1) == pytest.approx(1)
-    assert (shares == seed_shares(3, FEW)).all()
-    assert (seed_shares(1, FEW) == 1).all()
-
-
-def test_a_replicate_without_any_own_seed_weighs_them_alike() -> None:
-    shares = np.array([[0.0, 0.0], [0.25, 0.75]])
-    mean = over_own_seeds([np.array([1.0, 1.0]), np.array([3.0, 5.0])], shares)
-    assert mean == pytest.approx([2.0, 4.0])

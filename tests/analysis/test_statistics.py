@@ -13,7 +13,6 @@ from divrec.analysis.statistics import (
     mean_differences,
     paired_user_intervals,
     resampled_means,
-    seed_interval,
     shifted_interval,
 )
 
@@ -101,14 +100,6 @@ def test_exposure_of_nothing_is_undefined() -> None:
 def test_shifted_interval_centers_on_the_estimate() -> None:
     interval = shifted_interval(0.5, np.random.default_rng(0).normal(0.2, 0.01, 500))
     assert (interval.low + interval.high) / 2 == pytest.approx(0.5, abs=0.002)
-
-
-def test_seed_interval_is_students() -> None:
-    interval = seed_interval([0.1, 0.2, 0.3])
-    assert interval.estimate == pytest.approx(0.2)
-    assert interval.high - 0.2 == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)  # t table, 2 degrees
-    assert not seed_interval([0.1, math.nan]).known
-    assert math.isnan(seed_interval([]).estimate)
 
 
 def test_negated_turns_the_ends() -> None:

@@ -3,7 +3,7 @@
 from divrec.analysis.front import BandGain, band_gain, hypervolume, non_dominated, operating_point
 from divrec.analysis.options import FrontOptions
 from divrec.analysis.records import Sweep, read_groups, read_record, read_slates, read_sweep, read_users
-from divrec.analysis.statistics import Interval, paired_user_intervals, seed_interval
+from divrec.analysis.statistics import Interval, paired_user_intervals
 from divrec.analysis.summary import FrontSummary, build_front, summary_table
 from divrec.analysis.tradeoff import place_points, tradeoff_table
 
@@ -25,7 +25,6 @@ __all__ = [
     "read_slates",
     "read_sweep",
     "read_users",
-    "seed_interval",
     "summary_table",
     "tradeoff_table",
 ]

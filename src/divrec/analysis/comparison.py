@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from divrec.analysis.axes import Axis
-from divrec.analysis.resampling import Bootstrap, ControlReplicates, Drawn, over_own_seeds, seed_shares
-from divrec.analysis.statistics import Floats, Interval, percentile_interval, seed_interval
+from divrec.analysis.resampling import Bootstrap, ControlReplicates, Drawn
+from divrec.analysis.seed_draws import SeedDraws
+from divrec.analysis.seeds_and_users import differences_over_seeds
+from divrec.analysis.statistics import Floats, Interval, percentile_interval
 from divrec.analysis.tradeoff import Point
 from divrec.errors import RecordError
 from divrec.schema import BASELINE, SPLITS, TEST
@@ -28,7 +30,7 @@ class Setting:
         name: name without the seed.
         points: its points, one a seed.
         values: "validation/ndcg@10" -> value (average over seeds).
-        changes: metric -> difference to the control on test; over users for one seed, over seeds for several.
+        changes: metric -> difference to the control on test; over users, and seeds where there are several.
         by_seed: the same of each point alone, over users.
         replicates: "test/ndcg@10" -> its value in each bootstrap replicate over users and seeds, (R,).
     """
@@ -78,14 +80,14 @@ class Comparisons:
         changes: name of the point -> metric -> difference on test with its interval over users (the control's are 0).
         differences: name of the point -> "test/ndcg@10" -> replicates of the difference.
         controls: name of the control -> "test/ndcg@10" -> replicates of its own value.
-        shares_RS: weight of each control's seed in each replicate, seeds in the order of `controls`.
+        seeds: how the mean over the controls' seeds moves in each replicate, seeds in the order of `controls`.
         broken: messages about unreadable points.
     """
 
     changes: dict[str, dict[str, Interval]]
     differences: dict[str, dict[str, Floats]]
     controls: dict[str, dict[str, Floats]]
-    shares_RS: Floats
+    seeds: SeedDraws
     broken: tuple[str, ...]
 
 
@@ -116,7 +118,9 @@ def compare(points: Sequence[Point], bootstrap: Bootstrap) -> Comparisons:
         changes[name] = {m: percentile_interval(whole, test.replicates[m]) for m, whole in test.whole.items()}
         differences[name] = _named(drawn)
     own = {name: _named({split: each.own for split, each in found.items()}) for name, found in controls.items()}
-    return Comparisons(changes, differences, own, seed_shares(len(names), bootstrap), tuple(broken))
+    generator = np.random.default_rng([bootstrap.seed, len(names)])
+    seeds = SeedDraws.of(len(names), bootstrap.replicates, generator)
+    return Comparisons(changes, differences, own, seeds, tuple(broken))
 
 
 def settings_of(points: Iterable[Point], comparisons: Comparisons) -> list[Setting]:
@@ -164,29 +168,37 @@ def _average(members: list[Point], controls: dict[str, Point], comparisons: Comp
             values[f"{split}/{metric}"] = value
     intervals = changes[first.record.name]
     if len(members) > 1:
-        intervals = {
-            metric: seed_interval([changes[point.record.name][metric].estimate for point in members])
-            for metric in intervals
-            if all(metric in changes[point.record.name] for point in members)
-        }
+        intervals = _over_seeds(members, comparisons)
     by_seed = tuple(changes[point.record.name] for point in members)
     return Setting(first.setting, tuple(members), values, intervals, by_seed, _replicates(members, comparisons))
 
 
+def _over_seeds(members: list[Point], comparisons: Comparisons) -> dict[str, Interval]:
+    """Differences on test over seeds and users, for the metrics that all members have."""
+    changes = [comparisons.changes[point.record.name] for point in members]
+    drawn = [comparisons.differences[point.record.name] for point in members]
+    metrics = [metric for metric in changes[0] if all(metric in each for each in changes)]
+    differences_SV = np.array([[each[metric].estimate for metric in metrics] for each in changes])
+    resampled_RV = np.stack([np.mean([each[f"{TEST}/{m}"] for each in drawn], axis=0) for m in metrics], axis=1)
+    valid_RV = np.ma.masked_invalid(resampled_RV)
+    variance_V = valid_RV.var(axis=0).filled(math.nan)
+    intervals, _ = differences_over_seeds(differences_SV, variance_V, valid_RV.count(axis=0))
+    return dict(zip(metrics, intervals, strict=True))
+
+
 def _replicates(members: list[Point], comparisons: Comparisons) -> dict[str, Floats]:
     """Replicates of the setting's own values: the controls' of all seeds plus the difference over its own seeds."""
-    seeds = list(comparisons.controls)
-    if members[0].record.kind == BASELINE:  # a baseline has no seed of its own: it stands on the users of one control
-        seeds = [members[0].control]
-    places = [list(comparisons.controls).index(name) for name in seeds]
-    shares_RS = comparisons.shares_RS[:, places]
-    own_RS = comparisons.shares_RS[:, [list(comparisons.controls).index(point.control) for point in members]]
+    names = list(comparisons.controls)
+    # A baseline has no seed of its own: it stands on the users of one control.
+    base = [members[0].control] if members[0].record.kind == BASELINE else names
+    base_places = [names.index(name) for name in base]
+    own_places = [names.index(point.control) for point in members]
     own = [comparisons.differences[point.record.name] for point in members]
     found: dict[str, Floats] = {}
     for name in own[0]:
         if all(name in each for each in own):
-            base = over_own_seeds([comparisons.controls[seed][name] for seed in seeds], shares_RS)
-            found[name] = base + over_own_seeds([each[name] for each in own], own_RS)
+            values = comparisons.seeds.mean([comparisons.controls[each][name] for each in base], base_places)
+            found[name] = values + comparisons.seeds.mean([each[name] for each in own], own_places)
     return found
 
 

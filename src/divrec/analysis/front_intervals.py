@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from divrec.analysis.front import GRID, LOWEST_SHARE, THRESHOLDS, gains_along, hypervolume
+from divrec.analysis.seed_draws import SeedDraws
 from divrec.analysis.statistics import LEVEL, Floats, Interval, percentile_interval, resampled_means
 
 SUMMARIES = ("mean", "at_99", "at_98", "at_95", "at_90", "hypervolume")
@@ -23,9 +24,9 @@ def resample_users(values_PUM: Floats, weights_RU: NDArray[np.uint8]) -> Floats:
 
 
 def over_seeds(values_SRPM: Floats, generator: np.random.Generator) -> Floats:
-    """Averages over resampled seeds, (R, P, M): the outer level of a nested bootstrap; one seed is taken as it is."""
+    """Averages over seeds in each resample, (R, P, M), moved as `SeedDraws` says; one seed is taken as it is."""
     seeds, resamples = values_SRPM.shape[:2]
-    shares_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    shares_RS = SeedDraws.of(seeds, resamples, generator).shares()
     return np.asarray(np.einsum("rs,srpm->rpm", shares_RS, values_SRPM))
 
 

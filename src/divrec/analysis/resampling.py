@@ -8,7 +8,6 @@ users, and fewer users cover fewer items.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +33,7 @@ class Bootstrap:
 
     Attributes:
         k: list size.
-        seed: of the draws of users (and of seeds).
+        seed: of the draws of users, and of how the mean over seeds moves.
         replicates: number of resamples R, for means over users and for set-level values alike.
         metrics: per-user metrics to resample, as "ndcg@10"; None takes all that both sides have.
     """
@@ -146,18 +145,3 @@ def set_level_replicates(lists: sparse.csr_array, weights_RU: NDArray[np.uint8],
         exposure_RN = np.ascontiguousarray((shown_NU @ drawn_UR).T)
         values[start : start + step] = set_level_values(exposure_RN, items)
     return values
-
-
-def seed_shares(seeds: int, bootstrap: Bootstrap) -> Floats:
-    """How much each seed weighs in each replicate, (R, S): seeds are resampled too; one seed is taken as it is."""
-    generator = np.random.default_rng([bootstrap.seed, seeds])
-    return generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=bootstrap.replicates) / seeds
-
-
-def over_own_seeds(differences_S: Sequence[Floats], shares_RS: Floats) -> Floats:
-    """Mean over the seeds that a setting has, (R,); a replicate that drew none of them weighs them alike."""
-    total = shares_RS.sum(axis=1, keepdims=True)
-    even = np.full_like(shares_RS, 1 / shares_RS.shape[1])
-    weights_RS = np.divide(shares_RS, total, out=even, where=total > 0)
-    mean: Floats = (np.stack(differences_S, axis=1) * weights_RS).sum(axis=1)
-    return mean

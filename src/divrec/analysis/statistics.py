@@ -1,4 +1,4 @@
-"""Paired intervals of a difference between two points: bootstrap over users, or Student's t over seeds.
+"""Paired intervals of a difference between two points: bootstrap over users.
 
 Shapes: U users, M metrics, R resamples, N items. Both points are always measured on the same resampled users.
 """
@@ -6,13 +6,12 @@ Shapes: U users, M metrics, R resamples, N items. Both points are always measure
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse
 
 from divrec.schema import ITEM_ID, USER_ID
 
@@ -167,15 +166,3 @@ def shifted_interval(estimate: float, differences_R: Floats, level: float = LEVE
     set-level difference would be that of a smaller audience.
     """
     return percentile_interval(estimate, differences_R - np.nanmean(differences_R) + estimate, level)
-
-
-def seed_interval(differences: Sequence[float], level: float = LEVEL) -> Interval:
-    """Mean difference over seeds with Student's t interval; unknown ends for fewer than two seeds."""
-    values = np.asarray([value for value in differences if math.isfinite(value)])
-    if values.size == 0:
-        return Interval(math.nan)
-    mean = float(values.mean())
-    if values.size == 1:
-        return Interval(mean)
-    reach = float(stats.t.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / math.sqrt(values.size))
-    return Interval(mean, mean - reach, mean + reach)

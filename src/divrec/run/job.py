@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,26 +22,24 @@ from divrec.evaluation import AS_RANKED, Evaluated, point_name, write_point
 from divrec.objectives import TradeoffObjective
 from divrec.rerank import Reranker
 from divrec.run import derived
-from divrec.run.assembly import Parts, assemble, category_source, encoder_identity, objective, open_data, rerankers
+from divrec.run.assembly import Parts, assemble, encoder_identity, objective, open_data, rerankers
 from divrec.run.door import build, call, resolved
 from divrec.run.finished import evaluate_again, evaluate_splits
 from divrec.run.hardware import check_hardware, warn_of_own_choices
 from divrec.run.identity import (
-    code,
     finished,
     identity,
     recorded,
     refuse_another,
     refuse_another_encoder,
 )
-from divrec.run.ruler import ruler
+from divrec.run.recording import Trained, model_facts, record_of
 from divrec.schema import (
     BASE,
     BASELINE,
     CONTROL,
     MODEL_FOLDER,
     POINTS_FOLDER,
-    RULER,
     TEST,
     TRAINED,
     RunRecord,
@@ -52,10 +48,8 @@ from divrec.storage import held
 from divrec.tracking import log_final, tracked
 from divrec.training import (
     AUC_OF_CANDIDATES,
-    Fitted,
     RecommenderModule,
     TrainingCheckpoint,
-    belongs_to_plm,
     compile_in_place,
     fit,
     leads,
@@ -66,14 +60,6 @@ from divrec.training import (
 logger = logging.getLogger(__name__)
 
 _LOCK_FILE = ".lock"
-
-
-@dataclass
-class Trained:
-    """What a training leaves beside its weights."""
-
-    fitted: Fitted = Fitted(steps=0, seconds=0.0, leads=True)
-    terms: TradeoffObjective | None = None
 
 
 def train(config: DictConfig) -> None:
@@ -114,7 +100,7 @@ def _train(config: DictConfig, folder: Path) -> None:
             return
         save_weights(parts.model, folder / MODEL_FOLDER)
         results = evaluate_splits(parts, strategies)
-        record = _record(config, parts, own, _model_facts(parts, encoder), trained, results[AS_RANKED])
+        record = record_of(config, parts, own, model_facts(parts, encoder), trained, results[AS_RANKED])
         # Derived points first: a folder with a record of its own tells that all of it is there.
         _write_derived(folder, record, results, strategies)
         write_point(folder, record, results[AS_RANKED])
@@ -251,58 +237,6 @@ def _show_bar() -> bool:
     return sys.stderr.isatty() and HydraConfig.get().mode is not RunMode.MULTIRUN
 
 
-def _record(
-    config: DictConfig, parts: Parts, own: str, model: dict[str, Any], trained: Trained, evaluated: Evaluated
-) -> RunRecord:
-    manifest = parts.data.manifest
-    return RunRecord(
-        identity=own,
-        kind=config.kind,
-        name=config.name,
-        config=resolved(config),
-        seed=config.seed,
-        data={key: manifest[key] for key in ("name", "fingerprint", "users", "items", "events")}
-        | {"categories": parts.catalogue.category_count, "category_source": category_source(parts.data)}
-        | {RULER: ruler(parts.catalogue)},
-        model=model,
-        objective=_objective_facts(config, parts, trained.terms),
-        **evaluated.outcome(),
-        cost={
-            "fit_seconds": trained.fitted.seconds,
-            "evaluate_seconds": evaluated.seconds,
-            "steps": trained.fitted.steps,
-            "peak_memory_mb": _peak_memory_mb(),
-        },
-        code=code(),
-        exclude_seen=config.exclude_seen,
-    )
-
-
-def _model_facts(parts: Parts, encoder: str) -> dict[str, Any]:
-    trained = {name: each.numel() for name, each in parts.model.named_parameters() if each.requires_grad}
-    return {
-        "encoder": "" if parts.is_baseline else parts.encoder.name,
-        "encoder_identity": encoder,
-        "parameters": sum(each.numel() for each in parts.model.parameters()),
-        "trainable": sum(trained.values()),
-        "trainable_plm": sum(count for name, count in trained.items() if belongs_to_plm(name)),
-    }
-
-
-def _objective_facts(config: DictConfig, parts: Parts, terms: TradeoffObjective | None) -> dict[str, Any]:
-    if parts.is_baseline:
-        return {}
-    choices = HydraConfig.get().runtime.choices
-    return {
-        "task": choices.get("task"),
-        "diversity": {name: node.get("weight", 1.0) for name, node in config.diversity.items()},
-        "relaxation": choices.get("relaxation"),
-        "beta": config.beta,
-        "beta_scale": config.beta_scale,
-        "ratio": {} if terms is None or not terms.needs_calibration else terms.ratio_by_name,
-    } | ({"plm_gradient": terms.watched_norms} if terms is not None and terms.watched_norms else {})
-
-
 def _write_derived(
     folder: Path, record: RunRecord, results: Mapping[str, Evaluated], strategies: list[Reranker]
 ) -> None:
@@ -315,8 +249,3 @@ def _write_derived(
 
 def _place(folder: Path, name: str) -> Path:
     return folder / POINTS_FOLDER / name
-
-
-def _peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform != "darwin" else 1024**2)
