@@ -20,11 +20,10 @@ HEADS = {
 HEAD = """# What training with a regularizer does
 
 Built by `python benchmarks/objective_table.py` from the CSV files in [objective](objective/). Test values; every
-point, strength and front is chosen on validation. Intervals (95 %) are over resampled users, and seeds where there are
-several, the same for both sides of a comparison. A mean gain is over the band of 90 to 100 % of the control's NDCG@10;
-the control has had the same steps as the points. Readings: [objective](../objective.md), [log](../log.md). Measured on
-2026-11-24: `entropy` and `dpp` have been reformed since (a softer slate no longer lowers them), and with batches other
-than 256 users the ratio is another one; those rows are to be measured again.
+point, strength and front is chosen on validation. Intervals (95 %) hold for other users, and for other seeds where
+there are several (Student's t, [comparing](../comparing.md)), drawn alike for both sides of a comparison. A mean gain
+is over the band of 90 to 100 % of the control's NDCG@10; the control has had the same steps as the points. Readings:
+[objective](../objective.md), [log](../log.md).
 """
 COMMANDS = """
 ## Commands
@@ -34,15 +33,15 @@ Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then
 
 | sweep | command |
 | --- | --- |
-| objective-DATA | `+sweep=objective +experiment=uci` |
+| objective-DATA | `+sweep=objective +experiment=uci`; re-rankers behind R by `python -m divrec.run.evaluate run=SWEEP/POINT 'rerank=[mmr,dpp,exposure]'` on gini-0.3, gini-1, coverage-1, coverage-3 |
 | joint-DATA | `+sweep=joint +experiment=uci` (or `beauty`), the same with `diversity=coverage beta=0.3,1,3` |
-| joint_sampled-DATA | `+sweep=joint +experiment=uci task=sampled_cross_entropy task.log_q=false beta=0.3` |
-| nine-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3,0.4,0.5,0.7,1 FAST` |
+| joint_sampled-DATA | `+sweep=joint +experiment=uci task=sampled_cross_entropy task.log_q=false data.sampling.negatives=mixed data.sampling.num_negatives=512 beta=0.3` |
+| nine-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3,0.4,0.5,0.7,1 seed=0,1,2 FAST` |
 | scratch-DATA | `+sweep=scratch +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3 SCRATCH` |
 | task-DATA | `+sweep=beta_x_task +experiment=uci beta=0.3 FAST` |
 | batch-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.3 data.batch_size=64,256,1024 FAST` |
 
-FAST is `hydra.sweeper.point.schedule=finetune_fast`, SCRATCH `'hydra.sweeper.point={schedule: finetune,
+FAST is `hydra.sweeper.point.schedule=finetune_fast hydra.sweeper.baselines=[]`, SCRATCH `'hydra.sweeper.point={schedule: finetune,
 schedule.steps: 500, schedule.learning_rate: 2.0e-3, schedule.warmup: 50}' 'hydra.sweeper.control={rerank:
 "[mmr,exposure]"}'`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
 Beauty, betas were .1, .3, .5 (`gini`) and .3, 1 (`coverage`), and the points start from the bases of
