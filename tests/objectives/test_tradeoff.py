@@ -155,6 +155,13 @@ def test_at_beta_one_the_calibrated_regularizer_pulls_as_hard_as_the_task(catalo
         assert pull.item() == pytest.approx(task.item(), rel=0.05)
 
 
+@pytest.mark.parametrize(("times", "batches"), [(0.25, 8), (1, 8), (2, 16), (2.25, 18), (4, 32), (30, 32)])
+def test_a_calibration_sees_as_many_users_as_eight_batches_of_reference(times, batches, catalogue, make_batch):
+    calibrated, first = objective(catalogue, 1.0), make_batch()
+    calibrated.reference_users = times * first.users_B.shape[0]
+    assert calibrated.calibration_batches(first) == batches
+
+
 def test_the_norms_on_watched_parameters_are_told_beside_the_ratio(catalogue, make_batch):
     class TwoTables(Table):
         def __init__(self):

@@ -6,6 +6,7 @@ Shapes: B users (leading queries), Q queries, N items.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -22,6 +23,7 @@ from divrec.objectives.task import TaskLoss
 
 TASK, TOTAL = "task", "total"
 REFERENCE_USERS = 256
+_FEWEST, _MOST = 8, 32  # batches of a calibration
 _SILENT = 1e-6  # a gradient that is smaller than this share of the task's is rounding
 
 
@@ -143,6 +145,14 @@ class TradeoffObjective(nn.Module):
         terms |= {f"weighted/{name}": term for name, term in weighted.items()}
         return {**terms, TOTAL: terms[TASK] + torch.stack(list(weighted.values())).sum()}
 
+    def calibration_batches(self, first: Batch) -> int:
+        """How many batches like this one `calibrate` needs, the same on all processes.
+
+        Eight of `reference_users`, and of fewer users more: it takes users to tell a gradient from its noise.
+        """
+        wanted = math.ceil(_FEWEST * self.reference_users / _mean_users([first]))
+        return min(max(wanted, _FEWEST), _MOST)
+
     def calibrate(
         self, model: nn.Module, batches: Iterable[Batch], watched: Sequence[nn.Parameter] = ()
     ) -> dict[str, float]:
@@ -154,7 +164,7 @@ class TradeoffObjective(nn.Module):
 
         Args:
             model: in training.
-            batches: a few.
+            batches: as many as `calibration_batches` says.
             watched: trainable parameters, those of a language model say, whose own norms are wanted besides.
 
         Returns:

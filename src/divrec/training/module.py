@@ -27,7 +27,6 @@ from divrec.training.tables import text_tables
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_BATCHES = 8
 _WATCHED = "watched_norms"  # of a checkpoint
 
 
@@ -76,7 +75,9 @@ class RecommenderModule(pl.LightningModule):
         if not self.objective.needs_calibration or self._goes_on:
             return
         loader: Iterable[Batch] = self.trainer.train_dataloader or ()
-        batches = (batch.to(self.device) for batch in islice(loader, CALIBRATION_BATCHES))
+        coming = (batch.to(self.device) for batch in loader)
+        first = next(coming)
+        batches = [first, *islice(coming, self.objective.calibration_batches(first) - 1)]
         named = self.model.named_parameters()
         of_plm = [each for name, each in named if each.requires_grad and belongs_to_plm(name)]
         ratios = self.objective.calibrate(self.model, batches, of_plm)
