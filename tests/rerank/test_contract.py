@@ -118,6 +118,14 @@ def test_chunks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @every_strategy
+def test_nothing_of_the_users_is_kept(name: str) -> None:
+    strategy = configured(name, 0.5)  # a grid of many strategies ranks the same users, each with what it keeps
+    strategy(make_ranking(40, 25, 15), make_catalogue(25), 5, make_audience(40, 25))
+    kept = {key: len(value.flatten()) for key, value in vars(strategy).items() if hasattr(value, "flatten")}
+    assert all(size <= 25 for size in kept.values()), kept
+
+
+@every_strategy
 def test_names_of_items_do_not_matter(name: str) -> None:
     ranking, catalogue, audience = make_ranking(5, 20, 12), make_catalogue(20), make_audience(5, 20)
     order_N = torch.randperm(20, generator=torch.Generator().manual_seed(1))

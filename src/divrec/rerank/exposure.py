@@ -47,9 +47,9 @@ class OneAfterAnother(PoolStrategy):
         base_BM, items_BM = self._base(pool).cpu().numpy(), pool.items_BM.cpu().numpy()
         price_N = np.log1p(self._shown_N) * self._price
         chosen_BK = np.empty((len(items_BM), k), dtype=np.int64)
-        self._look_up(pool)
+        known_B = self._known(pool)
         for user, (base_M, items_M) in enumerate(zip(base_BM, items_BM, strict=True)):
-            places = self._list(user, base_M - price_N[items_M], k)
+            places = self._list(base_M - price_N[items_M], k, known_B[user])
             chosen_BK[user] = places
             shown = items_M[places]
             shown = shown[shown >= 0]
@@ -57,11 +57,12 @@ class OneAfterAnother(PoolStrategy):
             price_N[shown] = np.log1p(self._shown_N[shown]) * self._price
         return torch.from_numpy(chosen_BK).to(pool.items_BM.device)
 
-    def _look_up(self, pool: Pool) -> None:  # noqa: B027 - not every list needs more than its gains
-        """Get what `_list` needs to know of the candidates of all users of the pool."""
+    def _known(self, pool: Pool) -> Floats:
+        """What `_list` needs to know of the candidates, by user; nothing, where gains are enough."""
+        return np.empty((pool.items_BM.shape[0], 0))
 
     @abstractmethod
-    def _list(self, user: int, gain_M: Floats, k: int) -> Numbers:
+    def _list(self, gain_M: Floats, k: int, known: Floats) -> Numbers:
         """Places in the pool of a user's k items, by what the candidates are worth after their price."""
 
 
@@ -85,7 +86,7 @@ class ExposureBalance(OneAfterAnother):
     def __init__(self, diversity: float, relevance: Relevance = "zscore", pool: int = 100) -> None:
         super().__init__(diversity, relevance, pool, price=diversity)
 
-    def _list(self, user: int, gain_M: Floats, k: int) -> Numbers:
+    def _list(self, gain_M: Floats, k: int, known: Floats) -> Numbers:
         return np.argsort(-gain_M, kind="stable")[:k]
 
 
@@ -117,11 +118,12 @@ class ExposureMMR(OneAfterAnother):
         self.exposure = float(exposure)
         super().__init__(diversity, relevance, pool, price=diversity * exposure)
 
-    def _look_up(self, pool: Pool) -> None:
-        self._vectors_BMD = pool_vectors(pool.catalogue.vectors_ND, pool.looked_up()).cpu().numpy()
+    def _known(self, pool: Pool) -> Floats:
+        vectors_BMD: Floats = pool_vectors(pool.catalogue.vectors_ND, pool.looked_up()).cpu().numpy()
+        return vectors_BMD
 
-    def _list(self, user: int, gain_M: Floats, k: int) -> Numbers:
-        near_MM = (self._vectors_BMD[user] @ self._vectors_BMD[user].T + 1) * (self.diversity / 2)
+    def _list(self, gain_M: Floats, k: int, known: Floats) -> Numbers:
+        near_MM = (known @ known.T + 1) * (self.diversity / 2)
         worst_M, free_M = np.zeros_like(gain_M), gain_M.copy()
         places = np.empty(k, dtype=np.int64)
         for step in range(k):
