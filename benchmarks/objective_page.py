@@ -36,7 +36,7 @@ Each after `python -m divrec.run.train -m`, with `data.root=FOLDER`; then
 | objective-DATA | `+sweep=objective +experiment=uci`; re-rankers behind R by \
 `python -m divrec.run.evaluate run=SWEEP/POINT 'rerank=[mmr,dpp,exposure]'` \
 on gini-0.3, gini-1, coverage-1, coverage-3 |
-| joint-DATA | `+sweep=joint +experiment=uci` (or `beauty`), the same with `diversity=coverage beta=0.3,1,3` |
+| joint-DATA | `+sweep=joint +experiment=uci` (or `beauty_wide`), the same with `diversity=coverage beta=0.3,1,3` |
 | joint_sampled-DATA | `+sweep=joint +experiment=uci task=sampled_cross_entropy task.log_q=false beta=0.3` |
 | nine-DATA | `+sweep=beta_x_loss +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3,0.4,0.5,0.7,1 seed=0,1,2 FAST` |
 | scratch-DATA | `+sweep=scratch +experiment=uci diversity=gini beta=0.05,0.1,0.2,0.3 SCRATCH` |
@@ -46,7 +46,7 @@ on gini-0.3, gini-1, coverage-1, coverage-3 |
 FAST is `hydra.sweeper.point.schedule=finetune_fast hydra.sweeper.baselines=[]`, SCRATCH `hydra.sweeper.baselines=[]
 'hydra.sweeper.point={schedule: finetune, schedule.steps: 500, schedule.learning_rate: 2.0e-3, schedule.warmup: 50}'
 'hydra.sweeper.control={rerank: "[mmr,exposure]"}'`; names other than `+sweep`'s own are given by `hydra.sweep.dir`. On
-Beauty, `+experiment=beauty_wide task.chunk=2048 metrics.k=[10]`, betas were .3, .5 (`gini`) and .3, 1 (`coverage`), and
+Beauty, `+experiment=beauty_wide task.chunk=2048 metrics.k=[10]`, betas were .3, .5 (`gini`) and 1 (`coverage`), and
 the points start from the bases of [accuracy](accuracy.md): `hydra.sweeper.from_base=false
 'init_from="RUNS/text_id_wide-seed${seed}"'`. Points between, for each seed: `python -m divrec.run.interpolate
 base=NINE/control-seed0 toward=NINE/gini-0.4-seed0 amounts=\

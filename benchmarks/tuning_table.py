@@ -39,8 +39,8 @@ ORDER = ("frozen", "top_layers_lora", "top_layers", "lora", "adapter", "prefix",
 HEAD = """# The language model trained along
 
 Built by `python benchmarks/tuning_table.py` from the CSV files in [tuning](tuning/). Test values; intervals (95 %) are
-over resampled users, and seeds where there are several. What an epoch costs: `python benchmarks/tuning_epoch.py` and
-the [log](../log.md).
+over resampled users, and seeds where there are several (drawn with replacement, so those of
+three seeds are too narrow). What an epoch costs: `python benchmarks/tuning_epoch.py` and the [log](../log.md).
 """
 ACCURACY = """
 ## A budget of 15 minutes a run

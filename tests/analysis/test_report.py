@@ -100,7 +100,7 @@ def test_labels_do_not_cover_each_other(built: FrontSummary) -> None:
 
 def test_says_what_was_found_and_what_is_missing(built: FrontSummary, page: str) -> None:
     assert re.search(r"Knee of the front: \S+, .* In [\d.]+\u00a0?% of 60 resamples", page)
-    assert "Student&#39;s t over seeds for the changes of a setting with several seeds" in page
+    assert "with several seeds for other seeds too (Student&#39;s t)" in page
     assert built.headline.replace("'", "&#39;") in page
     assert "1 expected point missing" in page
     assert "simpson-1" in page
