@@ -17,7 +17,8 @@ import pandas as pd
 from datasets import load_from_disk
 
 from divrec.analysis.records import read_record, read_users
-from divrec.analysis.statistics import draw_weights, mean_differences
+from divrec.analysis.seeds_and_users import differences_over_seeds, user_variances
+from divrec.analysis.statistics import Floats, Interval, draw_weights, mean_differences
 from divrec.schema import RECORD_FILE, TEST, USER_ID
 from divrec.storage import write_text
 
@@ -26,6 +27,7 @@ METRICS = ("ndcg@10", "recall@10")
 FEW = 5  # events before the test window
 ALL, COLD, WARM = "all users", f"at most {FEW} events", f"more than {FEW} events"
 RESAMPLES = 2000
+BOTH, USERS = "seeds and users", "users"  # what an interval is over
 
 # On exactly this file, leave-one-out, all items ranked, seen items out; Recall@10 and NDCG@10.
 PUBLISHED = {
@@ -59,8 +61,9 @@ With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beau
 HEAD = """# Accuracy
 
 Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv). Test window, every item ranked for
-every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users (mean over
-seeds for each user), with 95 % intervals of {resamples:,} resamples of users. `wide` = vectors of 256, else of 64.
+every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users and seeds,
+with 95 % intervals that hold for other users and other seeds (Student's t); those with a star are over users alone
+({resamples:,} resamples of users, mean over seeds for each). `wide` = vectors of 256, else of 64.
 """
 
 
@@ -71,12 +74,12 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
         folder: holds runs in folders SETTING-seedN.
         against: the setting that all others are compared with.
     """
-    values: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    values: dict[str, dict[int, pd.DataFrame]] = defaultdict(dict)
     facts: dict[str, list[dict[str, float]]] = defaultdict(list)
     for place in sorted(path.parent for path in folder.glob(f"*/{RECORD_FILE}")):
         setting = re.sub(r"-seed\d+$", "", place.name)
         record = read_record(place)
-        values[setting].append(read_users(place, TEST).set_index(USER_ID)[list(METRICS)].sort_index())
+        values[setting][record.seed] = read_users(place, TEST).set_index(USER_ID)[list(METRICS)].sort_index()
         facts[setting].append(record.cost | {"trainable": record.model["trainable"]})
         dataset, fingerprint, root = record.data["name"], record.data["fingerprint"], record.config["paths"]["datasets"]
     test = load_from_disk(f"{root}/{dataset}-{fingerprint}/splits")[TEST]
@@ -84,10 +87,12 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
     rows = []
     for setting, seeds in values.items():
         for group, users in _groups(lengths).items():
-            means_SM = np.array([table.loc[users].mean() for table in seeds])
-            mine, theirs = (sum(t.loc[users].to_numpy() for t in v) / len(v) for v in (seeds, values[against]))
-            weights_RU = draw_weights(len(users), RESAMPLES, np.random.default_rng(0))
-            intervals = mean_differences(mine, theirs, weights_RU)
+            mine, theirs = (
+                {seed: table.loc[users].to_numpy() for seed, table in values[name].items()}
+                for name in (setting, against)
+            )
+            means_SM = np.array([each.mean(0) for each in mine.values()])
+            intervals, over = _differences(mine, theirs)
             for column, (metric, interval) in enumerate(zip(METRICS, intervals, strict=True)):
                 rows.append(
                     {
@@ -104,12 +109,24 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
                         "difference": interval.estimate,
                         "low": interval.low,
                         "high": interval.high,
+                        "over": over,
                         "fit_seconds": np.mean([each["fit_seconds"] for each in facts[setting]]),
                         "steps": np.mean([each["steps"] for each in facts[setting]]),
                         "trainable": facts[setting][0]["trainable"],
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _differences(mine: dict[int, Floats], theirs: dict[int, Floats]) -> tuple[list[Interval], str]:
+    """Intervals of the columns, and what they are over; each side has tables of the same users by seed."""
+    if len(mine) > 1 and mine.keys() == theirs.keys():
+        differences_SUM = np.stack([values - theirs[seed] for seed, values in mine.items()])
+        variances_M, users_M = user_variances(differences_SUM)
+        return differences_over_seeds(differences_SUM.mean(1), variances_M, users_M)[0], BOTH
+    averages = [sum(side.values()) / len(side) for side in (mine, theirs)]
+    weights_RU = draw_weights(len(averages[0]), RESAMPLES, np.random.default_rng(0))
+    return mean_differences(*averages, weights_RU), USERS
 
 
 def _groups(lengths: pd.Series) -> dict[str, pd.Index]:
@@ -155,7 +172,8 @@ def _table(rows: pd.DataFrame) -> str:
         for metric in METRICS:
             row = pair[pair["metric"] == metric].iloc[0]
             spread = "" if np.isnan(row["deviation"]) else f" ± {row['deviation']:.4f}"
-            difference = f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+            star = "" if row["over"] == BOTH else "*"
+            difference = f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f}){star}"
             cells += [f"{row['mean']:.4f}{spread}", "–" if setting == row["against"] else difference]
         first = pair.iloc[0]
         cells.append("–" if setting == first["against"] else first["against"])

@@ -1,5 +1,6 @@
 """Points against their control on the delivered lists, and settings averaged over seeds."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from divrec.analysis import Interval, place_points, read_sweep
 from divrec.analysis.axes import Axis
 from divrec.analysis.comparison import Setting, compare, moves_nothing, settings_of
 from divrec.analysis.resampling import Bootstrap
+from divrec.analysis.seeds_and_users import differences_over_seeds, user_variances
 from divrec.schema import TEST
 
 FEW = Bootstrap(k=10, replicates=100)
@@ -87,6 +89,27 @@ def test_seeds_are_averaged_and_their_spread_and_that_of_users_is_the_interval(s
     over_users = [(each["ndcg@10"].high - each["ndcg@10"].low) / 2 for each in gini.by_seed]
     reach = gini.changes["ndcg@10"].high - differences.mean()
     assert np.hypot(half, 0.5 * np.mean(over_users)) < reach < np.hypot(half, 1.2 * np.mean(over_users))
+
+
+def test_a_dozen_users_are_judged_as_a_dozen(seeded_sweep: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    shutil.copytree(seeded_sweep, folder)
+    few = [f"u{number}" for number in range(12)]
+    tables = {}
+    for path in folder.glob("*/users.parquet"):
+        users = pd.read_parquet(path)
+        users[users["user_id"].isin(few)].to_parquet(path)
+        tables[path.parent.name] = users[users["split"] == TEST].set_index("user_id").loc[few, ["ndcg@10"]]
+    points = place_points(read_sweep(folder)).points
+    settings = {each.name: each for each in settings_of(points, compare(points, Bootstrap(k=10, replicates=4000)))}
+    gini, control = settings["gini-0.3"].points, settings["control"].points
+    names = zip(gini, control, strict=True)
+    differences = np.stack([tables[one.record.name] - tables[other.record.name] for one, other in names])
+    variances, users_of = user_variances(differences)
+    (wanted,), _ = differences_over_seeds(differences.mean(axis=1), variances, users_of)
+    found = settings["gini-0.3"].changes["ndcg@10"]
+    assert found.estimate == pytest.approx(wanted.estimate)
+    assert found.high - found.low == pytest.approx(wanted.high - wanted.low, rel=0.03)
 
 
 def test_a_missing_seed_is_no_effect_of_the_point(seeded_sweep: Path) -> None:

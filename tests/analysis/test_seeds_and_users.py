@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from divrec.analysis.seeds_and_users import differences_over_seeds, user_variances
+from divrec.analysis.seeds_and_users import differences_over_seeds, resampled_variances, user_variances
 
 Floats = np.ndarray
 
@@ -91,3 +91,14 @@ def test_a_user_without_a_value_in_one_seed_is_left_out() -> None:
     assert users.tolist() == [3]
     assert variances[0] == pytest.approx(np.var([2, 3, 4], ddof=1) / 3)
     assert np.isnan(user_variances(differences[:, :1])[0]).all()
+
+
+def test_the_bootstraps_variance_is_the_users_own_even_of_a_dozen() -> None:
+    differences = np.random.default_rng(4).normal(size=(2, 12, 3))
+    variances, users = user_variances(differences)
+    draws = np.random.default_rng(5).integers(0, 12, size=(20_000, 12))
+    resampled = differences.mean(0)[draws].mean(1)
+    assert resampled_variances(resampled, users) == pytest.approx(variances, rel=0.05)
+    resampled[::2, 0] = np.nan
+    assert resampled_variances(resampled, users) == pytest.approx(variances, rel=0.06)
+    assert np.isnan(resampled_variances(resampled, np.ones(3, dtype=int))).all()

@@ -307,3 +307,24 @@ def test_in_mixed_precision_the_table_keeps_its_own(make_tower):
     assert vectors_TW.dtype == tower.table_TW.dtype == torch.float32
     assert torch.allclose(tower.table_TW, plain_TW, atol=0.1)
     assert not torch.equal(tower.table_TW, plain_TW)
+
+
+@pytest.mark.slow
+def test_a_compiler_is_not_given_the_packed_weights_of_what_carries_no_gradient(make_tower):
+    graphs = []
+
+    def collect(graph, _):
+        graphs.append(graph)
+        return graph
+
+    torch._dynamo.reset()
+    tower, wanted = make_tower("epoch", live_texts=3), make_tower("epoch", live_texts=3)
+    tower.compile(backend=collect)
+    for each in (tower, wanted):
+        step(each)
+        each.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(tower(), wanted())
+    called = {str(node.target) for graph in graphs for node in graph.graph.nodes if node.op == "call_function"}
+    assert called, "the part with gradient is compiled"
+    assert not [name for name in called if "mkldnn" in name or "linear_pointwise" in name]

@@ -12,7 +12,7 @@ import numpy as np
 from divrec.analysis.axes import Axis
 from divrec.analysis.resampling import Bootstrap, ControlReplicates, Drawn
 from divrec.analysis.seed_draws import SeedDraws
-from divrec.analysis.seeds_and_users import differences_over_seeds
+from divrec.analysis.seeds_and_users import differences_over_seeds, resampled_variances
 from divrec.analysis.statistics import Floats, Interval, percentile_interval
 from divrec.analysis.tradeoff import Point
 from divrec.errors import RecordError
@@ -79,6 +79,7 @@ class Comparisons:
     Attributes:
         changes: name of the point -> metric -> difference on test with its interval over users (the control's are 0).
         differences: name of the point -> "test/ndcg@10" -> replicates of the difference.
+        users: name of the point -> metric -> number of users that its difference on test is of.
         controls: name of the control -> "test/ndcg@10" -> replicates of its own value.
         seeds: how the mean over the controls' seeds moves in each replicate, seeds in the order of `controls`.
         broken: messages about unreadable points.
@@ -86,6 +87,7 @@ class Comparisons:
 
     changes: dict[str, dict[str, Interval]]
     differences: dict[str, dict[str, Floats]]
+    users: dict[str, dict[str, int]]
     controls: dict[str, dict[str, Floats]]
     seeds: SeedDraws
     broken: tuple[str, ...]
@@ -106,6 +108,7 @@ def compare(points: Sequence[Point], bootstrap: Bootstrap) -> Comparisons:
     controls = {n: {split: ControlReplicates(by_name[n], split, bootstrap) for split in SPLITS} for n in names}
     changes: dict[str, dict[str, Interval]] = {}
     differences: dict[str, dict[str, Floats]] = {}
+    users: dict[str, dict[str, int]] = {}
     broken: list[str] = []
     for name, point in by_name.items():
         try:
@@ -116,11 +119,11 @@ def compare(points: Sequence[Point], bootstrap: Bootstrap) -> Comparisons:
             continue
         test = drawn[TEST]
         changes[name] = {m: percentile_interval(whole, test.replicates[m]) for m, whole in test.whole.items()}
-        differences[name] = _named(drawn)
+        differences[name], users[name] = _named(drawn), test.users
     own = {name: _named({split: each.own for split, each in found.items()}) for name, found in controls.items()}
     generator = np.random.default_rng([bootstrap.seed, len(names)])
     seeds = SeedDraws.of(len(names), bootstrap.replicates, generator)
-    return Comparisons(changes, differences, own, seeds, tuple(broken))
+    return Comparisons(changes, differences, users, own, seeds, tuple(broken))
 
 
 def settings_of(points: Iterable[Point], comparisons: Comparisons) -> list[Setting]:
@@ -180,9 +183,10 @@ def _over_seeds(members: list[Point], comparisons: Comparisons) -> dict[str, Int
     metrics = [metric for metric in changes[0] if all(metric in each for each in changes)]
     differences_SV = np.array([[each[metric].estimate for metric in metrics] for each in changes])
     resampled_RV = np.stack([np.mean([each[f"{TEST}/{m}"] for each in drawn], axis=0) for m in metrics], axis=1)
-    valid_RV = np.ma.masked_invalid(resampled_RV)
-    variance_V = valid_RV.var(axis=0).filled(math.nan)
-    intervals, _ = differences_over_seeds(differences_SV, variance_V, valid_RV.count(axis=0))
+    counts = [comparisons.users[point.record.name] for point in members]
+    users_V = np.array([min(each[metric] for each in counts) for metric in metrics])
+    variance_V = resampled_variances(resampled_RV, users_V)
+    intervals, _ = differences_over_seeds(differences_SV, variance_V, users_V)
     return dict(zip(metrics, intervals, strict=True))
 
 

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from divrec.analysis.records import read_slates
 from divrec.analysis.resampling import set_level_replicates
-from divrec.analysis.seeds_and_users import differences_over_seeds, user_variances
+from divrec.analysis.seeds_and_users import differences_over_seeds, resampled_variances, user_variances
 from divrec.analysis.significance import SET_LEVEL, effect_sizes, paired_permutation, set_level_values, swapped_lists
 from divrec.analysis.statistics import (
     Floats,
@@ -108,7 +108,8 @@ def set_level_rows(
     )
     if len(pairs) > 1:
         counts = np.full(len(SET_LEVEL), len(users))
-        intervals, p_V = differences_over_seeds(differences_SV, drawn_RV.var(0, ddof=1), counts, trial.level)
+        variance_V = resampled_variances(drawn_RV, counts)
+        intervals, p_V = differences_over_seeds(differences_SV, variance_V, counts, trial.level)
     else:
         own = differences_SV[0]
         intervals = [shifted_interval(float(own[at]), drawn_RV[:, at], trial.level) for at in range(len(own))]

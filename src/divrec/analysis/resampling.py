@@ -46,10 +46,11 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Values by metric: of all users, and in each replicate (R,)."""
+    """Values by metric: of all users, and in each replicate (R,); and of how many users they are."""
 
     whole: dict[str, float]
     replicates: dict[str, Floats]
+    users: dict[str, int]
 
     def less(self, other: Drawn) -> Drawn:
         """The difference of two on the same replicates, for the metrics that both have."""
@@ -57,6 +58,7 @@ class Drawn:
         return Drawn(
             {metric: self.whole[metric] - other.whole[metric] for metric in both},
             {metric: self.replicates[metric] - other.replicates[metric] for metric in both},
+            {metric: min(self.users[metric], other.users[metric]) for metric in both},
         )
 
 
@@ -113,9 +115,14 @@ class ControlReplicates:
         lists = list_matrix(slates, users.index)
         whole_V, moved_RV = centered_set_level(lists, weights_RU, self._items)
         whole = [*resampled_means(values_UM, plain)[0], *whole_V]
+        counts = [*(~np.isnan(values_UM)).sum(0), *[len(users)] * len(SET_LEVEL)]
         names = [*users.columns, *(f"{name}@{self._bootstrap.k}" for name in SET_LEVEL)]
         columns = np.concatenate([resampled_means(values_UM, weights_RU), moved_RV], axis=1).T
-        return Drawn(dict(zip(names, map(float, whole), strict=True)), dict(zip(names, columns, strict=True)))
+        return Drawn(
+            dict(zip(names, map(float, whole), strict=True)),
+            dict(zip(names, columns, strict=True)),
+            dict(zip(names, map(int, counts), strict=True)),
+        )
 
 
 def centered_set_level(lists: sparse.csr_array, weights_RU: NDArray[np.uint8], items: int) -> tuple[Floats, Floats]:

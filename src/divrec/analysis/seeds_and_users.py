@@ -28,6 +28,19 @@ def user_variances(differences_SUM: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return np.divide(squares_M, (users_M - 1) * users_M, out=np.full(len(users_M), np.nan), where=users_M > 1), users_M
 
 
+def resampled_variances(resampled_RV: Floats, users_V: NDArray[np.int64]) -> Floats:
+    """The same variance, (V,), by the bootstrap: of values that resampled users have.
+
+    A resampled mean varies by the users' variance over U as if their own mean were the true one: U / (U - 1) mends it.
+
+    Args:
+        resampled_RV: values in R resamples; NaN = none in that resample.
+        users_V: number of users; NaN comes out where there are fewer than two.
+    """
+    variance_V = np.ma.masked_invalid(resampled_RV).var(axis=0).filled(np.nan)
+    return variance_V * np.divide(users_V, users_V - 1, out=np.full(len(users_V), np.nan), where=users_V > 1)
+
+
 def differences_over_seeds(
     differences_SV: Floats, user_variance_V: Floats, users_V: NDArray[np.int64], level: float = LEVEL
 ) -> tuple[list[Interval], Floats]:
