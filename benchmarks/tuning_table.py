@@ -2,7 +2,8 @@
 
 python benchmarks/tuning_table.py           rebuilds the page from docs/results/tuning/*.csv
 python benchmarks/tuning_table.py collect   reads the runs TUNING-seedN under outputs/runs/tuning and the sweeps
-    plm*-DATA under outputs/sweeps, replaces the rows, rebuilds; the page says which commands make them
+    plm*-DATA under outputs/sweeps, replaces the rows of those that are there, rebuilds; the page says which commands
+    make them
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
-from accuracy_table import ALL, collect
+from accuracy_table import ALL, BOTH, collect
 
 from divrec.analysis import FrontOptions
 from divrec.analysis.comparison import Setting
@@ -38,17 +39,18 @@ CONTESTS = (("gini",), ("coverage",), ("ilmd", "gini"))
 ORDER = ("frozen", "top_layers_lora", "top_layers", "lora", "adapter", "prefix", "ia3", "full")
 HEAD = """# The language model trained along
 
-Built by `python benchmarks/tuning_table.py` from the CSV files in [tuning](tuning/). Test values; intervals (95 %) are
-over resampled users, and seeds where there are several (drawn with replacement, so those of
-three seeds are too narrow). What an epoch costs: `python benchmarks/tuning_epoch.py` and the [log](../log.md).
+Built by `python benchmarks/tuning_table.py` from the CSV files in [tuning](tuning/). Test values, intervals of 95 %.
+What an epoch costs: `python benchmarks/tuning_epoch.py` and the [log](../log.md).
 """
 ACCURACY = """
 ## A budget of 15 minutes a run
 
 {data}, items as text and ID, one thread.
 Every run has up to 800 steps, stops after six validations without a better one and keeps its best weights; none needed
-the 15 minutes, and the steps shown are those of its best weights. Trained = parameters of the language model. Intervals
-of this table are over users alone: where a setting has one seed, the spread between seeds comes on top.
+more than the 15 minutes of a core, and the steps shown are those of its best weights. Minutes are by the clock, of runs that
+ran two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language model.
+Differences are paired over users and seeds, and their intervals hold for other users and other seeds (Student's t); those
+with a star are over users alone.
 
 | tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | against frozen | Recall@10 | against frozen |
 | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
@@ -58,7 +60,8 @@ FRONTS = """
 
 {data}, {seeds} seeds: base, control and three betas of `gini`,
 with `tuning=top_layers_lora`, beside the frozen language model with as many steps a point, and with as many minutes a
-point. The gradient is the part that reaches the language model's trained weights when a point starts, of the task's
+point. Intervals are over resampled users and seeds, drawn with replacement: those of three seeds are too narrow. The
+gradient is the part that reaches the language model's trained weights when a point starts, of the task's
 loss L and of R (before beta and its ratio): its norm, in root mean square over batches, mean over seeds.
 
 | language model | setting | minutes | gradient of L | gradient of R | NDCG@10 | 1 − Gini | ILMD | coverage |
@@ -92,10 +95,19 @@ def main() -> None:
     folder = arguments.results / "tuning"
     if arguments.action == "collect":
         for name, rows in collected(arguments.outputs).items():
-            write_text(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.5g"))
+            if not rows.empty:
+                write_text(folder / f"{name}.csv", _with_others(folder / f"{name}.csv", rows))
     parts = {name: pd.read_csv(folder / f"{name}.csv") for name in PARTS}
     write_text(arguments.results / "tuning.md", page(parts))
     print(f"{arguments.results / 'tuning.md'}: {', '.join(f'{len(rows)} rows of {n}' for n, rows in parts.items())}")
+
+
+def _with_others(path: Path, rows: pd.DataFrame) -> str:
+    """The new rows and, of runs that are no longer there, the old ones."""
+    if path.stem == PARTS[0] and path.exists():
+        old = pd.read_csv(path)
+        rows = pd.concat([old[~old["setting"].isin(rows["setting"])], rows], ignore_index=True)
+    return str(rows.to_csv(index=False, float_format="%.5g"))
 
 
 def collected(outputs: Path) -> dict[str, pd.DataFrame]:
@@ -181,6 +193,7 @@ def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
             row = pair[pair["metric"] == metric].iloc[0]
             spread = "" if pd.isna(row["deviation"]) else f" ± {row['deviation']:.4f}"
             difference = _signed(Interval(row["difference"], row["low"], row["high"]))
+            difference += "" if row["over"] == BOTH else "*"
             cells += [f"{row['mean']:.4f}{spread}", "–" if setting == FROZEN else difference]
         rate = "–" if pd.isna(first["plm_rate"]) else f"{first['plm_rate']:.0e}"
         yield (

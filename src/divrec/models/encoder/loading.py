@@ -6,7 +6,10 @@ import copy
 import hashlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +227,19 @@ def quiet_without_terminal() -> None:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def _quiet_unpacking() -> Iterator[None]:
+    """No progress bar of GGUF files in log files: it is tqdm's own, which transformers' switch does not reach."""
+    from transformers import modeling_gguf_pytorch_utils as unpacking
+
+    bar = unpacking.tqdm  # type: ignore[attr-defined]
+    unpacking.tqdm = partial(bar, disable=None)  # type: ignore[attr-defined]  # None = where there is no terminal
+    try:
+        yield
+    finally:
+        unpacking.tqdm = bar  # type: ignore[attr-defined]
+
+
 def has_terminal() -> bool:
     """Whether somebody watches."""
     return sys.stderr.isatty()
@@ -246,9 +262,10 @@ def _unpack(source: Source, runtime: Runtime) -> tuple[Any, Any]:
     path = Path(source.model)
     try:
         tokenizer = _auto("AutoTokenizer").from_pretrained(str(path.parent), gguf_file=path.name, **_OWN_CODE)
-        model = _auto("AutoModel").from_pretrained(
-            str(path.parent), gguf_file=path.name, **_OWN_CODE, **_options(runtime)
-        )
+        with _quiet_unpacking():
+            model = _auto("AutoModel").from_pretrained(
+                str(path.parent), gguf_file=path.name, **_OWN_CODE, **_options(runtime)
+            )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise source.out_of_reach(error) from error
     return model, tokenizer
