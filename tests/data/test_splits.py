@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from data.small_logs import DAY, START, Given, catalogue_table, event_table, regular_rows
-from divrec.data import ColdItem, GlobalTime, LeaveOneOut, Preparation, UserHoldout, prepare
+from divrec.data import ColdItem, GlobalTime, ItemHoldout, LeaveOneOut, Preparation, UserHoldout, prepare
 from divrec.errors import ConfigError, DataError
 
 KEEP = Preparation(core=1, repeats="keep")
@@ -17,8 +17,10 @@ SPLITS = [
     GlobalTime(validation_start="2024-01-05", test_start="2024-01-07T12:00:00"),
     LeaveOneOut(),
     UserHoldout(0.3, 0.3),
+    ItemHoldout(0.2, 0.3),
     ColdItem(2, 2, only_new=False),
 ]
+EVALUATED = ("validation", "test")
 LOGS = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 8 * 4), st.just("purchase")),
     min_size=12,
@@ -122,6 +124,28 @@ def test_held_out_users_are_not_trained_on(tmp_path) -> None:
     assert {len(row["targets"]) for row in prepared.splits["test"]} == {2}
 
 
+def test_held_out_items_are_asked_for_and_nowhere_else(tmp_path) -> None:
+    rows = regular_rows(users=40)
+    prepared = prepare(_log_of(rows), KEEP, ItemHoldout(0.2, 0.3), tmp_path)
+    items = len(prepared.catalogue["item_id"])
+    touched = {name: {i for row in prepared.splits[name] for i in row["items"]} for name in ("train", *EVALUATED)}
+    asked = {name: {t for row in prepared.splits[name] for t in row["targets"]} for name in EVALUATED}
+    assert asked["validation"]
+    assert asked["test"]
+    assert not asked["validation"] & asked["test"]
+    for name in ("train", *EVALUATED):
+        assert not touched[name] & (asked["validation"] | asked["test"])
+    counts = prepared.catalogue["count"]
+    known = sum(count > 0 for count in counts)
+    assert known <= items - round(0.2 * items) - round(0.3 * items)
+    assert all(counts[item] == 0 for item in asked["validation"] | asked["test"])
+    ids = prepared.catalogue["item_id"]
+    latest = {user: max(time for other, _, time, _ in rows if other == user) for user, *_ in rows}
+    last = {(user, item) for user, item, time, _ in rows if time == latest[user]}
+    for row in [row for name in EVALUATED for row in prepared.splits[name]]:
+        assert [(row["user_id"], ids[target]) in last for target in row["targets"]] == [True]
+
+
 def test_cold_items_are_kept_with_text_and_without_events(tmp_path) -> None:
     rows = regular_rows()
     rows += [("u1", "new", START + 11 * DAY, "purchase"), ("u2", "fresh", START + 9 * DAY, "purchase")]
@@ -156,6 +180,8 @@ def test_shares_cut_between_timestamps(tmp_path) -> None:
         (lambda: GlobalTime(validation_start="2024-02-01", test_start="2024-01-01"), "must lie before test_start"),
         (lambda: GlobalTime(validation_start="soon", test_start="later"), "must be an ISO date"),
         (lambda: UserHoldout(0.5, 0.5), "leave users for training"),
+        (lambda: ItemHoldout(0.5, 0.5), "leave items for training"),
+        (lambda: ItemHoldout(0.0, 0.5), "above 0"),
         (lambda: ColdItem(0, 2), "of at least 1"),
     ],
 )

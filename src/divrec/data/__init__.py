@@ -27,7 +27,7 @@ from divrec.data.split import ColdItem, GlobalTime, Split, Windows
 from divrec.data.steps import EvaluationSteps, TrainingSteps
 from divrec.data.text import ProfileText, TextTemplate
 from divrec.data.user_profiles import ProfileCuts, Profiles, UserProfiles
-from divrec.data.user_splits import LeaveOneOut, UserHoldout
+from divrec.data.user_splits import ItemHoldout, LeaveOneOut, UserHoldout
 from divrec.data.validate import Admitted, admit
 from divrec.data.validation import Validation
 
@@ -48,6 +48,7 @@ __all__ = [
     "GlobalTime",
     "Histories",
     "HuggingFace",
+    "ItemHoldout",
     "LeaveOneOut",
     "MovieLens",
     "Preparation",

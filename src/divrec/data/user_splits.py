@@ -1,4 +1,4 @@
-"""Splits by user: leave-one-out, as papers compare themselves, and users that training never sees."""
+"""Splits that ask for each user's last: leave-one-out, and users or items that training never sees."""
 
 from __future__ import annotations
 
@@ -95,6 +95,57 @@ class UserHoldout:
         history = {name: held[events.users_E] & _strictly_before(events, last_U) for name, held in held_U.items()}
         targets = {name: held[events.users_E] & at_last_E for name, held in held_U.items()}
         train_E = ~(held_U[TEST] | held_U[VALIDATION])[events.users_E]
+        return Division(train_E, history, targets)
+
+
+@dataclass(frozen=True)
+class ItemHoldout:
+    """Some items are new: training and histories hold none of their events; a user whose last item is one is asked.
+
+    What `ColdItem` asks, for logs without times, or with too few newcomers in a window: new items are drawn by chance,
+    so validation's are like test's and can choose among models. Like `LeaveOneOut` it leaks the future across users.
+
+    Attributes:
+        validation_share, test_share: of all items, in (0, 1). They are drawn by the preparation's seed. Larger = more
+            targets, and fewer items that training knows.
+    """
+
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    name: str = "item_holdout"
+
+    def __post_init__(self) -> None:
+        """Refuse shares that leave nothing."""
+        shares = (self.validation_share, self.test_share)
+        if not (min(shares) > 0 and sum(shares) < 1):
+            raise ConfigError("must lie above 0 and leave items for training", where="data.split.*_share", got=shares)
+
+    @property
+    def is_cold(self) -> bool:
+        """The core is that of the whole log."""
+        return False
+
+    def windows(self, events: Table) -> Windows | None:
+        """There are none."""
+        return None
+
+    def divide(self, events: Events, roles: Roles, windows: Windows | None) -> Division:
+        """By item; the numbers of items are a seeded shuffle, so the first of them are a random sample."""
+        items = len(events.item_ids)
+        tested = max(1, round(self.test_share * items))
+        validated = max(1, round(self.validation_share * items))
+        held_N = {TEST: np.arange(items) < tested}
+        held_N[VALIDATION] = ~held_N[TEST] & (np.arange(items) < tested + validated)
+        is_known_E = ~(held_N[TEST] | held_N[VALIDATION])[events.items_E]
+        places_E = np.arange(len(events.items_E))
+        is_last_E = _targets_from_end(events, roles) == 1
+        train_E, history, targets = is_known_E.copy(), {}, {}
+        for name, held in held_N.items():
+            targets[name] = is_last_E & held[events.items_E]
+            asked_U = _of_user(events, np.where(targets[name], places_E, _NEVER))
+            before_E = _strictly_before(events, asked_U)
+            history[name] = is_known_E & before_E
+            train_E &= before_E | (asked_U == _NEVER)[events.users_E]  # nothing later than what its user is asked for
         return Division(train_E, history, targets)
 
 
