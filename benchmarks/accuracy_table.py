@@ -119,7 +119,12 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
 
 
 def _differences(mine: dict[int, Floats], theirs: dict[int, Floats]) -> tuple[list[Interval], str]:
-    """Intervals of the columns, and what they are over; each side has tables of the same users by seed."""
+    """Intervals of the columns, and what they are over; each side has tables of the same users by seed.
+
+    One run that no seed moves, of nearest neighbors say, is the rival of every seed.
+    """
+    if len(theirs) == 1 < len(mine):
+        theirs = dict.fromkeys(mine, *theirs.values())
     if len(mine) > 1 and mine.keys() == theirs.keys():
         differences_SUM = np.stack([values - theirs[seed] for seed, values in mine.items()])
         variances_M, users_M = user_variances(differences_SUM)

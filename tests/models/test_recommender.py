@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -47,6 +48,7 @@ def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batc
         partial(ATTENTION, blocks=2, heads=2),
         partial(AttentionUser, dropout=0.0, pooling="last"),
         partial(MeanUser, dropout=0.0),
+        partial(MeanUser, dropout=0.0, recency=0.5),
         LAST,
     ],
 )
@@ -115,6 +117,14 @@ def test_without_an_id_embedding_items_of_one_text_score_alike(tiny_plm, tmp_pat
     scores = model(make_batch()).scores_QN
     assert torch.allclose(scores[:, 0], scores[:, 25])
     assert not torch.allclose(scores[:, 0], scores[:, 1])
+
+
+def test_one_that_starts_as_text_ranks_by_cosines_to_the_history_before_any_training(tiny_plm, tmp_path, make_batch):
+    user = partial(MeanUser, dropout=0.0, starts_as_mean=True)
+    model = build(tiny_plm, tmp_path, Frozen(), user, representation="text", popularity_bias=False, start="text")
+    vectors_ND, batch = ItemTexts.encode(TextEncoder(str(tiny_plm)), TEXTS, tmp_path, 8).item_vectors, make_batch()
+    cosines_BLN = vectors_ND[batch.items_BL] @ vectors_ND.T
+    torch.testing.assert_close(model(batch).scores_QN, 10 * cosines_BLN.mean(1))
 
 
 def test_evaluation_computes_the_item_table_once_and_training_forgets_it(tiny_plm, tmp_path, make_batch):
@@ -239,6 +249,17 @@ def test_a_long_history_speaks_louder_where_the_exponent_says_so(make_batch):
     assert torch.allclose(growth[0.0], lengths[1] / lengths[0])
 
 
+def test_each_later_moment_halves_an_event_where_the_rate_says_so(make_batch):
+    batch, items_ND = make_batch(), torch.randn(60, 8)
+    user = MeanUser(8, dropout=0.0, recency=math.log(2), starts_as_mean=True)
+    groups_BL = batch.groups_BL[batch.query_rows_Q]
+    weights_QL = 0.5 ** (groups_BL.max(-1, keepdim=True).values - groups_BL).float()
+    wanted = (weights_QL[..., None] * items_ND[batch.items_BL]).sum(1) / weights_QL.sum(-1, keepdim=True)
+    assert torch.allclose(user(items_ND, batch), wanted, atol=1e-6)
+    user(items_ND, batch).square().sum().backward()
+    assert user.log_recency.grad.abs().item() > 0
+
+
 def test_events_are_left_out_in_training_alone(make_batch):
     torch.manual_seed(0)
     user, batch = MeanUser(8, dropout=0.0, event_dropout=0.5), make_batch()
@@ -258,7 +279,9 @@ def test_a_query_that_sees_nothing_harms_no_weight(make_batch):
     assert all(parameter.grad.isfinite().all() for parameter in user.parameters())
 
 
-@pytest.mark.parametrize("wrong", [{"event_dropout": 1.0}, {"event_dropout": -0.1}, {"length_exponent": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"event_dropout": 1.0}, {"event_dropout": -0.1}, {"length_exponent": 1.5}, {"recency": 0.0}]
+)
 def test_refuses_shares_out_of_range(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         MeanUser(8, **wrong)

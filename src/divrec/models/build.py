@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from divrec.models.encoder import TextEncoder, Whitening
-from divrec.models.item import ItemShape, ItemTower, Representation
+from divrec.models.item import ItemShape, ItemTower, Representation, Start
 from divrec.models.recommender import Recommender
 from divrec.models.tuning import Tuning, distinct, text_vectors
 
@@ -63,6 +63,7 @@ class TwoTower:
             items without training events have text alone.
         popularity_bias: whether each item has a score for everybody, trained from the logarithm of its training
             events; the vectors then have only taste to explain.
+        start: of the part that is text: `random`, or `text`, the frozen text vector, to which training adds.
     """
 
     def __init__(
@@ -73,9 +74,10 @@ class TwoTower:
         representation: Representation = "text_id",
         id_dropout: float = 0.0,
         popularity_bias: bool = True,
+        start: Start = "random",
     ) -> None:
         self.user, self.popularity_bias = user, popularity_bias
-        self.shape = ItemShape(dim, hidden, representation, id_dropout)
+        self.shape = ItemShape(dim, hidden, representation, id_dropout, start)
 
     def __call__(
         self,

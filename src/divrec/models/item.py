@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from divrec.errors import ConfigError, check_number
 
 Representation = Literal["text", "id", "text_id"]
+Start = Literal["random", "text"]
+_TEXT_GAIN = 10**0.5  # of unit vectors that start as text: ten times their cosine is a softmax that learns
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,19 @@ class ItemShape:
             item; knows no text), or `text_id`, the sum of both.
         id_dropout: share of items whose ID part is left out of a training step; larger = vectors lean on text. Above 0,
             items without training events have text alone.
+        start: of the part that is text. `random` = a projection of random weights; `text` = the frozen text vector
+            itself, to which training adds a correction, so that new items are ranked as well as nearest neighbors rank
+            them before the first step. Its `dim` is the width of the text vectors.
 
     Raises:
-        ConfigError: for an unknown representation, or a share that is none.
+        ConfigError: for an unknown representation or start, or a share that is none.
     """
 
     dim: int = 64
     hidden: int = 128
     representation: Representation = "text_id"
     id_dropout: float = 0.0
+    start: Start = "random"
 
     def __post_init__(self) -> None:
         """Check at the door."""
@@ -46,6 +52,12 @@ class ItemShape:
                 where="model.representation",
                 got=self.representation,
                 mend="Use text, id or text_id.",
+            )
+        if self.start not in ("random", "text"):
+            raise ConfigError("no such start", where="model.start", got=self.start, mend="Use random or text.")
+        if self.start == "text" and self.representation == "id":
+            raise ConfigError(
+                "an item is no text here", where="model.start", got=self.start, mend="Set model.representation=text."
             )
         check_number("model.id_dropout", self.id_dropout, least=0, below=1)
         if self.id_dropout and self.representation != "text_id":
@@ -67,6 +79,9 @@ class ItemTower(nn.Module):
         width: W.
         shape: what the vectors are made of.
         counts_N: training events of each item.
+
+    Raises:
+        ConfigError: the vectors are to start as text and have another width.
     """
 
     text_of_item_N: Tensor
@@ -82,13 +97,13 @@ class ItemTower(nn.Module):
         reads_text = shape.representation != "id"
         self.text_tower = text_tower if reads_text else None
         if reads_text:
-            self.project = nn.Sequential(nn.Linear(width, shape.hidden), nn.GELU(), nn.Linear(shape.hidden, shape.dim))
+            self.project = _projection(width, shape)
         has_id = shape.representation != "text"
         self.identity = nn.Embedding(len(text_of_item_N), shape.dim) if has_id else None
         if reads_text:
-            # Unit text vectors come in; the start is as small as the ID embedding's, so that the softmax starts flat.
+            # Unit text vectors come in; a random start is as small as the ID embedding's: the softmax starts flat.
             # One number in a vector: torch cannot spread a parameter without dimensions over devices.
-            self.scale = nn.Parameter(torch.tensor([0.1]))
+            self.scale = nn.Parameter(torch.tensor([0.1 if shape.start == "random" else _TEXT_GAIN]))
             self.register_load_state_dict_pre_hook(_with_a_dimension)  # type: ignore[no-untyped-call]
         if self.identity is not None:
             nn.init.normal_(self.identity.weight, std=0.02)
@@ -128,6 +143,30 @@ class ItemTower(nn.Module):
         if self.training:
             known_R = known_R & (torch.rand(known_R.shape, device=known_R.device) >= self.shape.id_dropout)
         return ids_RD * known_R.unsqueeze(-1)
+
+
+class _Corrected(nn.Sequential):
+    """What comes in, plus what the layers make of it: nothing at the start."""
+
+    def forward(self, vectors_RW: Tensor) -> Tensor:
+        corrections_RW = vectors_RW
+        for layer in self:
+            corrections_RW = layer(corrections_RW)
+        return vectors_RW + corrections_RW
+
+
+def _projection(width: int, shape: ItemShape) -> nn.Sequential:
+    last = nn.Linear(shape.hidden, shape.dim)
+    layers = nn.Linear(width, shape.hidden), nn.GELU(), last
+    if shape.start == "random":
+        return nn.Sequential(*layers)
+    if shape.dim != width:
+        raise ConfigError(
+            "vectors that start as text are as wide as it", where="model.dim", got=shape.dim, mend=f"Set it to {width}."
+        )
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return _Corrected(*layers)
 
 
 def _with_a_dimension(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:  # noqa: ANN401

@@ -5,6 +5,8 @@ Shapes: Q queries, L history length, D dimension.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,10 @@ class MeanUser(nn.Module):
         length_exponent: the sum of n vectors is divided by n to this power. 1 = a mean: a history of one event speaks
             as loud as one of a hundred; .5 = long histories speak louder, short ones leave more to popularity.
         event_kinds: number of event kinds, each with a learned weight.
+        recency: start of the learned rate at which an event weighs less with each moment that came after it, by
+            exp(-rate); larger = the latest decide. None = all moments alike.
+        starts_as_mean: whether the linear layer starts as the identity, for items whose vectors mean something before
+            any training (`model.start: text`). False = random.
 
     Raises:
         ConfigError: an argument is out of its range.
@@ -36,17 +42,28 @@ class MeanUser(nn.Module):
         event_dropout: float = 0.0,
         length_exponent: float = 1.0,
         event_kinds: int = 1,
+        recency: float | None = None,
+        starts_as_mean: bool = False,
     ) -> None:
         super().__init__()
         check_number("user.event_dropout", event_dropout, least=0, below=1)
         check_number("user.length_exponent", length_exponent, least=0, most=1)
+        if recency is not None:
+            check_number("user.recency", recency, above=0)
         self.event_dropout, self.length_exponent = event_dropout, length_exponent
         self.dropout, self.project = nn.Dropout(dropout), nn.Linear(dim, dim)
         self.kind_logit = nn.Parameter(torch.zeros(event_kinds))
+        self.log_recency = None if recency is None else nn.Parameter(torch.tensor([math.log(recency)]))
+        if starts_as_mean:
+            nn.init.eye_(self.project.weight)
+            nn.init.zeros_(self.project.bias)
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         weights_QL = self.kind_logit.exp()[batch.events_BL[batch.query_rows_Q]] * visible_events(batch)
+        if self.log_recency is not None:
+            moments_QL = batch.query_groups_Q.unsqueeze(-1) - batch.groups_BL[batch.query_rows_Q]
+            weights_QL = weights_QL * torch.exp(-self.log_recency.exp() * moments_QL.clamp(min=0))
         loudness_Q1 = weights_QL.sum(-1, keepdim=True).clamp(min=1e-6).pow(1 - self.length_exponent)
         if self.training and self.event_dropout:
             kept_QL = torch.rand_like(weights_QL) >= self.event_dropout
