@@ -48,9 +48,9 @@ ACCURACY = """
 {data}, items as text and ID, one thread.
 Every run has up to 800 steps, stops after six validations without a better one and keeps its best weights; alone on
 a core none needs the 15 minutes (`full`: 12.7), and the steps shown are those of its best weights. Minutes are by the
-clock, of runs two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language model. Differences
-are paired over users and seeds, and their intervals hold for other users and other seeds (Student's t); those with a
-star are over users alone.
+clock, of runs two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language
+model. Differences are paired over users and seeds, and their intervals hold for other users and other seeds (Student's
+t); those with a star are over users alone.
 
 | tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | against frozen | Recall@10 | against frozen |
 | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
