@@ -82,6 +82,8 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
         values[setting][record.seed] = read_users(place, TEST).set_index(USER_ID)[list(METRICS)].sort_index()
         facts[setting].append(record.cost | {"trainable": record.model["trainable"]})
         dataset, fingerprint, root = record.data["name"], record.data["fingerprint"], record.config["paths"]["datasets"]
+    if against not in values:
+        raise SystemExit(f"{folder} holds no finished run {against}-seedN, with which the others are compared")
     test = load_from_disk(f"{root}/{dataset}-{fingerprint}/splits")[TEST]
     lengths = pd.Series([len(items) for items in test["items"]], index=test[USER_ID])
     rows = []
@@ -92,6 +94,8 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
                 for name in (setting, against)
             )
             means_SM = np.array([each.mean(0) for each in mine.values()])
+            if facts[against][0]["trainable"] == 0:  # nearest neighbors, say: one run stands for every seed
+                theirs = dict.fromkeys(mine, theirs[min(theirs)])
             intervals, over = _differences(mine, theirs)
             for column, (metric, interval) in enumerate(zip(METRICS, intervals, strict=True)):
                 rows.append(
@@ -119,12 +123,7 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
 
 
 def _differences(mine: dict[int, Floats], theirs: dict[int, Floats]) -> tuple[list[Interval], str]:
-    """Intervals of the columns, and what they are over; each side has tables of the same users by seed.
-
-    One run that no seed moves, of nearest neighbors say, is the rival of every seed.
-    """
-    if len(theirs) == 1 < len(mine):
-        theirs = dict.fromkeys(mine, *theirs.values())
+    """Intervals of the columns, and what they are over; each side has tables of the same users by seed."""
     if len(mine) > 1 and mine.keys() == theirs.keys():
         differences_SUM = np.stack([values - theirs[seed] for seed, values in mine.items()])
         variances_M, users_M = user_variances(differences_SUM)

@@ -22,7 +22,7 @@ from divrec.analysis.records import read_record
 from divrec.analysis.series_gains import contest
 from divrec.analysis.statistics import Interval
 from divrec.analysis.summary import read_fronts
-from divrec.schema import TEST
+from divrec.schema import RECORD_FILE, TEST
 from divrec.storage import write_text
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
@@ -106,16 +106,19 @@ def _with_others(path: Path, rows: pd.DataFrame) -> str:
     """The new rows and, of runs that are no longer there, the old ones."""
     if path.stem == PARTS[0] and path.exists():
         old = pd.read_csv(path)
-        rows = pd.concat([old[~old["setting"].isin(rows["setting"])], rows], ignore_index=True)
+        others = ~old["setting"].isin(rows["setting"]) & old["fingerprint"].isin(rows["fingerprint"])
+        rows = pd.concat([old[others], rows], ignore_index=True)
     return str(rows.to_csv(index=False, float_format="%.5g"))
 
 
 def collected(outputs: Path) -> dict[str, pd.DataFrame]:
     """Rows of every part, out of runs and sweeps."""
     runs = outputs / "runs" / "tuning"
-    accuracy = collect(runs, FROZEN)
-    accuracy = accuracy[accuracy["group"] == ALL].drop(columns="group")
-    accuracy["plm_rate"] = [_plm_rate(runs, setting) for setting in accuracy["setting"]]
+    accuracy = pd.DataFrame()
+    if any(runs.glob(f"*/{RECORD_FILE}")):
+        accuracy = collect(runs, FROZEN)
+        accuracy = accuracy[accuracy["group"] == ALL].drop(columns="group")
+        accuracy["plm_rate"] = [_plm_rate(runs, setting) for setting in accuracy["setting"]]
     fronts = {
         path.parent.name.partition("-")[0]: read_fronts(path.parent, FrontOptions(measures=MEASURES, replicates=500))[0]
         for path in sorted((outputs / "sweeps").glob("plm*-*/front.json"))

@@ -140,6 +140,9 @@ def test_held_out_items_are_asked_for_and_nowhere_else(tmp_path) -> None:
     assert known <= items - round(0.2 * items) - round(0.3 * items)
     assert all(counts[item] == 0 for item in asked["validation"] | asked["test"])
     ids = prepared.catalogue["item_id"]
+    trained = {row["user_id"]: row["items"] for row in prepared.splits["train"]}
+    for row in [row for name in EVALUATED for row in prepared.splits[name]]:
+        assert sorted(trained[row["user_id"]]) == sorted(row["items"]), "nothing later than what is asked for"
     latest = {user: max(time for other, _, time, _ in rows if other == user) for user, *_ in rows}
     last = {(user, item) for user, item, time, _ in rows if time == latest[user]}
     for row in [row for name in EVALUATED for row in prepared.splits[name]]:

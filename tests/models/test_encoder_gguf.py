@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from divrec.errors import ConfigError
 from divrec.models import TextEncoder, packaged_model
@@ -59,6 +59,18 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "broken.gguf").write_bytes(b"no model at all")
     with pytest.raises(ConfigError, match=r"encoder\.model.*broken\.gguf"):
         TextEncoder(str(tmp_path / "broken.gguf")).encode(TEXTS)
+
+
+@pytest.mark.parametrize(("watched", "disabled"), [(False, {"disable": True}), (True, {})])
+def test_unpacking_shows_its_bar_where_somebody_watches(watched, disabled, monkeypatch):
+    calls = []
+    monkeypatch.setattr(modeling_gguf_pytorch_utils, "tqdm", lambda *_, **settings: calls.append(settings))
+    monkeypatch.setattr(loading, "has_terminal", lambda: watched)
+    for _ in range(2):  # the second time, it is as it was
+        with loading._quiet_unpacking():
+            modeling_gguf_pytorch_utils.tqdm([])
+    modeling_gguf_pytorch_utils.tqdm([])
+    assert calls == [disabled, disabled, {}]
 
 
 def test_a_missing_file_of_a_package_is_named():

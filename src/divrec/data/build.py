@@ -191,7 +191,7 @@ def _write(built: _Built, settings: Preparation, split: Split, folder: Path) -> 
             raise DataError(
                 f"no user is left in the split {name}",
                 where="data.split",
-                mend="Lengthen the windows, lower preparation.core, or name more kinds as targets.",
+                mend="Lengthen the windows or raise the shares, lower preparation.core, or name more target kinds.",
             )
         save_split(folder, name, rows)
         facts[name] = _split_facts(name, rows, built.windows)

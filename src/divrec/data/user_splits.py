@@ -102,8 +102,9 @@ class UserHoldout:
 class ItemHoldout:
     """Some items are new: training and histories hold none of their events; a user whose last item is one is asked.
 
-    What `ColdItem` asks, for logs without times, or with too few newcomers in a window: new items are drawn by chance,
-    so validation's are like test's and can choose among models. Like `LeaveOneOut` it leaks the future across users.
+    What `ColdItem` asks, for logs with order alone, or with too few newcomers in a window: new items are drawn by
+    chance, so validation's are like test's and can choose among models. Like `LeaveOneOut` it leaks the future across
+    users. The new items come first in the catalogue.
 
     Attributes:
         validation_share, test_share: of all items, in (0, 1). They are drawn by the preparation's seed. Larger = more

@@ -31,8 +31,9 @@ class ItemShape:
         id_dropout: share of items whose ID part is left out of a training step; larger = vectors lean on text. Above 0,
             items without training events have text alone.
         start: of the part that is text. `random` = a projection of random weights; `text` = the frozen text vector
-            itself, to which training adds a correction, so that new items are ranked as well as nearest neighbors rank
-            them before the first step. Its `dim` is the width of the text vectors.
+            itself, to which training adds a correction. Where items are text alone and the user encoder starts as a
+            mean, new items are ranked by their cosine to the history before the first step. `dim` is then the width of
+            the text vectors.
 
     Raises:
         ConfigError: for an unknown representation or start, or a share that is none.
@@ -149,9 +150,7 @@ class _Corrected(nn.Sequential):
     """What comes in, plus what the layers make of it: nothing at the start."""
 
     def forward(self, vectors_RW: Tensor) -> Tensor:
-        corrections_RW = vectors_RW
-        for layer in self:
-            corrections_RW = layer(corrections_RW)
+        corrections_RW: Tensor = super().forward(vectors_RW)  # type: ignore[no-untyped-call]
         return vectors_RW + corrections_RW
 
 

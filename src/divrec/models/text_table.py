@@ -239,7 +239,8 @@ class TextTable(nn.Module):
         passes = -(-len(texts_R) // self.settings.chunk)
         return most_of_all(passes, texts_R.device) if is_sharded(self.reader) else passes
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator] # packed weights exist for torch alone, no compiler knows them
+    # Packed weights exist for torch alone; a compiler that meets them fails. A GPU's are left out too, for simplicity.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _encode_quietly(self, texts_R: Tensor, passes: int) -> Tensor:
         """Without dropout."""
         mode = self.reader.training

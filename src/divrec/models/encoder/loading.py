@@ -232,8 +232,11 @@ def _quiet_unpacking() -> Iterator[None]:
     """No progress bar of GGUF files in log files: it is tqdm's own, which transformers' switch does not reach."""
     from transformers import modeling_gguf_pytorch_utils as unpacking
 
-    bar = unpacking.tqdm  # type: ignore[attr-defined]
-    unpacking.tqdm = partial(bar, disable=None)  # type: ignore[attr-defined]  # None = where there is no terminal
+    bar = getattr(unpacking, "tqdm", None)
+    if bar is None or has_terminal():
+        yield
+        return
+    unpacking.tqdm = partial(bar, disable=True)  # type: ignore[attr-defined]
     try:
         yield
     finally:

@@ -27,7 +27,8 @@ class MeanUser(nn.Module):
             as loud as one of a hundred; .5 = long histories speak louder, short ones leave more to popularity.
         event_kinds: number of event kinds, each with a learned weight.
         recency: start of the learned rate at which an event weighs less with each moment that came after it, by
-            exp(-rate); larger = the latest decide. None = all moments alike.
+            exp(-rate); larger = the latest decide. Moments of which no event is read count too. An event counts for
+            `length_exponent` as much as it weighs. None = all moments alike.
         starts_as_mean: whether the linear layer starts as the identity, for items whose vectors mean something before
             any training (`model.start: text`). False = random.
 
@@ -68,5 +69,7 @@ class MeanUser(nn.Module):
         if self.training and self.event_dropout:
             kept_QL = torch.rand_like(weights_QL) >= self.event_dropout
             weights_QL = weights_QL * kept_QL
+        if self.log_recency is not None:  # what is left may be old and weigh next to nothing; a mean is of shares
+            weights_QL = weights_QL / weights_QL.detach().amax(-1, keepdim=True).clamp(min=1e-30)
         mean_QD = weighted_mean(items_ND[batch.items_BL], weights_QL, batch)
         return self.project(self.dropout(loudness_Q1 * mean_QD))
