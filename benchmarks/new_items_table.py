@@ -49,7 +49,7 @@ for each data set); then `python benchmarks/new_items_table.py collect outputs/r
 | --- | --- |
 | text, Beauty | `python -m divrec.run.train +experiment=beauty_new_items` |
 | text, UCI | `python -m divrec.run.train +experiment=new_items model=two_tower_from_text user=mean_recent` |
-| text_untrained | the same with `schedule.steps=1 schedule.warmup=1 schedule.validate_every=1 schedule.learning_rate=1e-9` |
+| text_untrained | with `schedule.steps=1 schedule.learning_rate=1e-9 schedule.warmup=1 schedule.validate_every=1` |
 | text_mean | the same with `user.recency=null` |
 | text_random_start | the same with `model=two_tower_text user=mean` |
 | semantic_knn, random | the same with `model=semantic_knn`, `model=random` |
