@@ -8,7 +8,7 @@ import numpy as np
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from divrec.data.events import Division, Events, Roles
+from divrec.data.events import Division, Events, Mask, Roles
 from divrec.data.split import Windows
 from divrec.errors import ConfigError
 from divrec.schema import TEST, VALIDATION
@@ -55,22 +55,17 @@ class LeaveOneOut:
 
 
 @dataclass(frozen=True)
-class UserHoldout:
-    """Some users are kept out of the training; of each the last moment with a target is asked for.
+class _Holdout:
+    """Shares of the users or of the items that are kept for validation and test."""
 
-    Attributes:
-        validation_share, test_share: of all users, in (0, 1). They are drawn by the preparation's seed.
-    """
-
-    validation_share: float = 0.1
-    test_share: float = 0.1
-    name: str = "user_holdout"
+    validation_share: float
+    test_share: float
 
     def __post_init__(self) -> None:
-        """Refuse shares that leave nobody."""
+        """Refuse shares that leave nothing."""
         shares = (self.validation_share, self.test_share)
         if not (min(shares) > 0 and sum(shares) < 1):
-            raise ConfigError("must lie above 0 and leave users for training", where="data.split.*_share", got=shares)
+            raise ConfigError("must lie above 0 and leave some for training", where="data.split.*_share", got=shares)
 
     @property
     def is_cold(self) -> bool:
@@ -81,13 +76,29 @@ class UserHoldout:
         """There are none."""
         return None
 
+    def _held(self, count: int) -> dict[str, Mask]:
+        """Which of so many are kept for a split: the first, for numbers are a seeded shuffle."""
+        tested = max(1, round(self.test_share * count))
+        validated = max(1, round(self.validation_share * count))
+        numbers = np.arange(count)
+        return {TEST: numbers < tested, VALIDATION: (numbers >= tested) & (numbers < tested + validated)}
+
+
+@dataclass(frozen=True)
+class UserHoldout(_Holdout):
+    """Some users are kept out of the training; of each the last moment with a target is asked for.
+
+    Attributes:
+        validation_share, test_share: of all users, in (0, 1). They are drawn by the preparation's seed.
+    """
+
+    validation_share: float = 0.1
+    test_share: float = 0.1
+    name: str = "user_holdout"
+
     def divide(self, events: Events, roles: Roles, windows: Windows | None) -> Division:
-        """By user; the numbers of users are a seeded shuffle, so the first of them are a random sample."""
-        users = len(events.user_ids)
-        tested = max(1, round(self.test_share * users))
-        validated = max(1, round(self.validation_share * users))
-        held_U = {TEST: np.arange(users) < tested}
-        held_U[VALIDATION] = ~held_U[TEST] & (np.arange(users) < tested + validated)
+        """By user."""
+        held_U = self._held(len(events.user_ids))
         places_E = np.arange(len(events.items_E))
         last_U = _of_user(events, np.where(_targets_from_end(events, roles) == 1, places_E, _NEVER))
         time_U = np.where(last_U < _NEVER, events.times_E[np.minimum(last_U, len(places_E) - 1)], _NEVER)
@@ -99,7 +110,7 @@ class UserHoldout:
 
 
 @dataclass(frozen=True)
-class ItemHoldout:
+class ItemHoldout(_Holdout):
     """Some items are new: training and histories hold none of their events; a user whose last item is one is asked.
 
     What `ColdItem` asks, for logs with order alone, or with too few newcomers in a window: new items are drawn by
@@ -115,28 +126,9 @@ class ItemHoldout:
     test_share: float = 0.2
     name: str = "item_holdout"
 
-    def __post_init__(self) -> None:
-        """Refuse shares that leave nothing."""
-        shares = (self.validation_share, self.test_share)
-        if not (min(shares) > 0 and sum(shares) < 1):
-            raise ConfigError("must lie above 0 and leave items for training", where="data.split.*_share", got=shares)
-
-    @property
-    def is_cold(self) -> bool:
-        """The core is that of the whole log."""
-        return False
-
-    def windows(self, events: Table) -> Windows | None:
-        """There are none."""
-        return None
-
     def divide(self, events: Events, roles: Roles, windows: Windows | None) -> Division:
-        """By item; the numbers of items are a seeded shuffle, so the first of them are a random sample."""
-        items = len(events.item_ids)
-        tested = max(1, round(self.test_share * items))
-        validated = max(1, round(self.validation_share * items))
-        held_N = {TEST: np.arange(items) < tested}
-        held_N[VALIDATION] = ~held_N[TEST] & (np.arange(items) < tested + validated)
+        """By item."""
+        held_N = self._held(len(events.item_ids))
         is_known_E = ~(held_N[TEST] | held_N[VALIDATION])[events.items_E]
         places_E = np.arange(len(events.items_E))
         is_last_E = _targets_from_end(events, roles) == 1
