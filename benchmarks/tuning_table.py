@@ -46,9 +46,9 @@ ACCURACY = """
 ## A budget of 15 minutes a run
 
 {data}, items as text and ID, one thread.
-Every run has up to 800 steps, stops after six validations without a better one and keeps its best weights; alone on
-a core none needs the 15 minutes (`full`: 12.7), and the steps shown are those of its best weights. Minutes are by the
-clock, of runs two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language
+Every run has up to 800 steps, stops after six validations without a better one and keeps its best weights, whose steps
+are shown; all were found within 15 minutes of a core (600 steps of `full` take 12.7). Minutes are those of whole runs
+by the clock, two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language
 model. Differences are paired over users and seeds, and their intervals hold for other users and other seeds (Student's
 t); those with a star are over users alone.
 
