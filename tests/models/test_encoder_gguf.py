@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from divrec.errors import ConfigError
 from divrec.models import TextEncoder, packaged_model
-from divrec.models.encoder import loading
+from divrec.models.encoder import loading, progress
 
 TEXTS = ["red apple", "green", "soft bread and more blue milk"]
 
@@ -65,9 +65,9 @@ def test_a_broken_file_is_named(tmp_path):
 def test_unpacking_shows_its_bar_where_somebody_watches(watched, disabled, monkeypatch):
     calls = []
     monkeypatch.setattr(modeling_gguf_pytorch_utils, "tqdm", lambda *_, **settings: calls.append(settings))
-    monkeypatch.setattr(loading, "has_terminal", lambda: watched)
+    monkeypatch.setattr(progress, "has_terminal", lambda: watched)
     for _ in range(2):  # the second time, it is as it was
-        with loading._quiet_unpacking():
+        with progress.quiet_unpacking():
             modeling_gguf_pytorch_utils.tqdm([])
     modeling_gguf_pytorch_utils.tqdm([])
     assert calls == [disabled, disabled, {}]

@@ -5,11 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ from torch import nn
 
 from divrec.errors import ConfigError
 from divrec.models.encoder.pooling import is_decoder
+from divrec.models.encoder.progress import quiet_unpacking, quiet_without_terminal
 from divrec.storage import replacing
 
 # Said, not left out: without it transformers asks at the terminal, and a pipe could answer yes.
@@ -219,35 +216,6 @@ def _check_attention(source: Source, runtime: Runtime) -> None:
         ) from error
 
 
-def quiet_without_terminal() -> None:
-    """No progress bars of transformers in log files."""
-    from transformers.utils import logging as transformers_logging
-
-    if not has_terminal():
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _quiet_unpacking() -> Iterator[None]:
-    """No progress bar of GGUF files in log files: it is tqdm's own, which transformers' switch does not reach."""
-    from transformers import modeling_gguf_pytorch_utils as unpacking
-
-    bar = getattr(unpacking, "tqdm", None)
-    if bar is None or has_terminal():
-        yield
-        return
-    unpacking.tqdm = partial(bar, disable=True)  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        unpacking.tqdm = bar  # type: ignore[attr-defined]
-
-
-def has_terminal() -> bool:
-    """Whether somebody watches."""
-    return sys.stderr.isatty()
-
-
 def _auto(name: str) -> Any:  # noqa: ANN401 - one of transformers' Auto classes
     import transformers
 
@@ -265,7 +233,7 @@ def _unpack(source: Source, runtime: Runtime) -> tuple[Any, Any]:
     path = Path(source.model)
     try:
         tokenizer = _auto("AutoTokenizer").from_pretrained(str(path.parent), gguf_file=path.name, **_OWN_CODE)
-        with _quiet_unpacking():
+        with quiet_unpacking():
             model = _auto("AutoModel").from_pretrained(
                 str(path.parent), gguf_file=path.name, **_OWN_CODE, **_options(runtime)
             )

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from divrec.errors import ConfigError, check_number
-from divrec.models.encoder.loading import Runtime, Source, has_terminal, load_model
+from divrec.models.encoder.loading import Runtime, Source, load_model
 from divrec.models.encoder.packed import packed_linears
 from divrec.models.encoder.pooling import check_pooling, natural_pooling, pool
 from divrec.models.encoder.positions import check_positions
+from divrec.models.encoder.progress import has_terminal
 from divrec.models.encoder.tokens import padded, token_ids
 from divrec.storage import replacing
 
