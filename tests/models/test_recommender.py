@@ -260,6 +260,16 @@ def test_each_later_moment_halves_an_event_where_the_rate_says_so(make_batch):
     assert user.log_recency.grad.abs().item() > 0
 
 
+def test_old_events_that_are_left_over_are_a_mean_too(make_batch):
+    batch = make_batch()
+    far = replace(batch, query_groups_Q=batch.query_groups_Q + 40)  # what is left weighs e^-40 and less
+    user = MeanUser(8, dropout=0.0, event_dropout=0.5, recency=1.0, starts_as_mean=True)
+    found = user(torch.ones(60, 8), far)
+    kept = found.any(-1)
+    assert kept.any()
+    assert torch.allclose(found[kept], torch.ones(8))
+
+
 def test_events_are_left_out_in_training_alone(make_batch):
     torch.manual_seed(0)
     user, batch = MeanUser(8, dropout=0.0, event_dropout=0.5), make_batch()
