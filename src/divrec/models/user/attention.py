@@ -40,6 +40,12 @@ class AttentionUser(nn.Module):
         time_gaps: whether the time between events is read, in ranges that double: since the moment before, between
             two events that attend, and (with `pooling: all`) the age of an event when its user is asked about. For logs
             with order alone, whose times are made up, leave it off.
+        from_end: whether an event also has a learned vector for the number of moments from it to the end of its window,
+            as SASRec's learned positions have, from 0 at the start. What is bought at the end of a log, and after it,
+            is then not taken for what was bought before; a query of the training, in turn, is told how many moments of
+            its window come after it, though not which.
+        gated: whether what a block adds to an event passes a learned gate that reads the event (LiGR, Borisyuk et al.
+            2025): x + f(x) * sigmoid(W x) for x + f(x), two times dim x dim more weights a block.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class AttentionUser(nn.Module):
         pooling: Literal["last", "all"] = "all",
         output_gain: float = 0.1,
         time_gaps: bool = False,
+        from_end: bool = False,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         if pooling not in ("last", "all"):
@@ -66,17 +74,21 @@ class AttentionUser(nn.Module):
         self.input_scale, self.pooling = input_scale, pooling
         self.event_kind = nn.Embedding(event_kinds, dim) if event_kinds > 1 else None
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(_Block(dim, heads, dropout, max_distance) for _ in range(blocks))
+        self.blocks = nn.ModuleList(_Block(dim, heads, dropout, max_distance, gated) for _ in range(blocks))
         self.norm = nn.LayerNorm(dim)
         nn.init.constant_(self.norm.weight, output_gain)
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
         self.time_gaps = TimeGaps(dim, blocks * heads, pooling == "all") if time_gaps else None
+        self.from_end = nn.Parameter(torch.zeros(max_distance + 1, dim)) if from_end else None
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         windows = _Windows.of(batch.groups_BL)
-        hidden_ED = items_ND[windows.events_of(batch.items_BL)] * self.input_scale
+        hidden_ED = items_ND[windows.events_of(batch.items_BL)]
+        if self.from_end is not None:
+            hidden_ED = hidden_ED + self.from_end[windows.moments_to_end_E.clamp(max=self.from_end.shape[0] - 1)]
+        hidden_ED = hidden_ED * self.input_scale
         if self.event_kind is not None:
             hidden_ED = hidden_ED + self.event_kind(windows.events_of(batch.events_BL))
         biases: Sequence[Tensor | None] = [None] * len(self.blocks)
@@ -113,6 +125,11 @@ class _Windows:
         rows_E, places_E = (groups_BL >= 0).nonzero(as_tuple=True)
         return cls(rows_E, places_E, groups_BL)
 
+    @property
+    def moments_to_end_E(self) -> Tensor:
+        """Number of moments from each event to the last of its window."""
+        return self.events_of(self.groups_BL.amax(-1, keepdim=True) - self.groups_BL)
+
     def events_of(self, values_BLZ: Tensor) -> Tensor:
         """What the events have of values of all places, (E, ...)."""
         return values_BLZ[self.rows_E, self.places_E]
@@ -124,19 +141,22 @@ class _Windows:
 
 
 class _Block(nn.Module):
-    def __init__(self, dim: int, heads: int, dropout: float, max_distance: int) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float, max_distance: int, gated: bool) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm, self.feedforward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.query_key_value, self.output = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.distance_bias = nn.Parameter(torch.zeros(max_distance + 1, heads))
         self.feedforward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.attention_gate, self.feedforward_gate = (nn.Linear(dim, dim) if gated else None for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden_ED: Tensor, windows: _Windows, time_BLLH: Tensor | None) -> Tensor:
         bias_BHLL = self._bias(windows.groups_BL, time_BLLH)
-        hidden_ED = hidden_ED + self.dropout(self._attend(self.attention_norm(hidden_ED), windows, bias_BHLL))
-        return hidden_ED + self.dropout(self.feedforward(self.feedforward_norm(hidden_ED)))
+        attended_ED = self._attend(self.attention_norm(hidden_ED), windows, bias_BHLL)
+        hidden_ED = hidden_ED + self.dropout(_through(self.attention_gate, hidden_ED, attended_ED))
+        fed_ED = self.feedforward(self.feedforward_norm(hidden_ED))
+        return hidden_ED + self.dropout(_through(self.feedforward_gate, hidden_ED, fed_ED))
 
     def _attend(self, hidden_ED: Tensor, windows: _Windows, bias_BHLL: Tensor) -> Tensor:
         parts_BLZ = windows.padded(self.query_key_value(hidden_ED))
@@ -155,3 +175,7 @@ class _Block(nn.Module):
         if time_BLLH is not None:
             bias_BLLH = bias_BLLH + time_BLLH
         return bias_BLLH.masked_fill(hidden_BLL.unsqueeze(-1), -torch.inf).permute(0, 3, 1, 2)
+
+
+def _through(gate: nn.Module | None, hidden_ED: Tensor, added_ED: Tensor) -> Tensor:
+    return added_ED if gate is None else added_ED * gate(hidden_ED).sigmoid()
