@@ -26,6 +26,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "accuracy.c
 METRICS = ("ndcg@10", "recall@10")
 FEW = 5  # events before the test window
 ALL, COLD, WARM = "all users", f"at most {FEW} events", f"more than {FEW} events"
+WIDER = "at most less more"  # rows that tell how much wider a difference is with few events
 RESAMPLES = 2000
 BOTH, USERS = "seeds and users", "users"  # what an interval is over
 
@@ -50,20 +51,23 @@ COMMANDS = """
 ## Commands
 
 With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beauty/SETTING-seedN`; then
-`python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_wide`.
+`python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_gated`.
 
 | setting | command |
 | --- | --- |
 | sasrec, text_id | `python -m divrec.run.train +experiment=beauty`, with `model=sasrec` or without |
 | sasrec_wide | `python -m divrec.run.train +experiment=beauty_wide model=sasrec_wide task.chunk=2048` |
 | text_id_wide | `python -m divrec.run.train +experiment=beauty_wide task.chunk=2048` |
+| sasrec_gated | `python -m divrec.run.train +experiment=beauty_gated model=sasrec_wide task.chunk=2048` |
+| text_id_gated | `python -m divrec.run.train +experiment=beauty_gated task.chunk=2048` |
 """
 HEAD = """# Accuracy
 
 Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv). Test window, every item ranked for
 every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users and seeds,
 with 95 % intervals that hold for other users and other seeds (Student's t); those with a star are over users alone
-({resamples:,} resamples of users, mean over seeds for each). `wide` = vectors of 256, else of 64.
+({resamples:,} resamples of users, mean over seeds for each). `wide` = vectors of 256; `gated` = these, behind gated
+blocks that know where the log ends, with every moment of a window asked about; else vectors of 64.
 """
 
 
@@ -119,7 +123,28 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
                         "trainable": facts[setting][0]["trainable"],
                     }
                 )
+        if setting != against and len(seeds) > 1 and seeds.keys() == values[against].keys():
+            wider = _wider(seeds, values[against], _groups(lengths))
+            told = {"dataset": dataset, "fingerprint": fingerprint, "setting": setting, "group": WIDER}
+            told |= {"users": len(lengths), "seeds": len(seeds), "against": against, "over": BOTH}
+            rows += [
+                told | {"metric": metric, "difference": each.estimate, "low": each.low, "high": each.high}
+                for metric, each in zip(METRICS, wider, strict=True)
+            ]
     return pd.DataFrame(rows)
+
+
+def _wider(
+    mine: dict[int, pd.DataFrame], theirs: dict[int, pd.DataFrame], groups: dict[str, pd.Index]
+) -> list[Interval]:
+    """Of each metric, the difference for users with few events less that for the others."""
+    few_SUM, more_SUM = (
+        np.stack([(mine[seed].loc[groups[name]] - theirs[seed].loc[groups[name]]).to_numpy() for seed in mine])
+        for name in (COLD, WARM)
+    )
+    (few_M, few_users_M), (more_M, more_users_M) = user_variances(few_SUM), user_variances(more_SUM)
+    users_M = np.minimum(few_users_M, more_users_M)  # no user is in both groups
+    return differences_over_seeds(few_SUM.mean(1) - more_SUM.mean(1), few_M + more_M, users_M)[0]
 
 
 def _differences(mine: dict[int, Floats], theirs: dict[int, Floats]) -> tuple[list[Interval], str]:
@@ -142,8 +167,10 @@ def markdown(results: pd.DataFrame) -> str:
     parts = [HEAD.format(resamples=RESAMPLES)]
     for (dataset, fingerprint), table in results.groupby(["dataset", "fingerprint"], sort=False):
         parts.append(f"\n## {dataset}\n\nData `{dataset}-{fingerprint}`.\n")
-        for group, rows in table.groupby("group", sort=False):
+        for group, rows in table[table["group"] != WIDER].groupby("group", sort=False):
             parts.append(f"\n### {group} ({rows['users'].iloc[0]:,})\n\n{_table(rows)}")
+        if (table["group"] == WIDER).any():
+            parts.append(_wider_margins(table[table["group"] == WIDER]))
         if dataset in PUBLISHED:
             parts.append(_beside_the_bars(table[table["group"] == ALL]))
             lines = [f"| {name} | {ndcg:.4f} | {recall:.4f} |" for name, recall, ndcg in PUBLISHED[str(dataset)]]
@@ -164,6 +191,16 @@ def _beside_the_bars(rows: pd.DataFrame) -> str:
             found.append(f"{name} {word} {bar:.4f} ({(mean - bar) / bar:+.1%})")
         lines.append(f"- {setting}: {'; '.join(found)}.")
     return "\n### Beside the strongest published SASRec\n\n" + "\n".join(lines) + "\n"
+
+
+def _wider_margins(rows: pd.DataFrame) -> str:
+    lines = [f"| setting | to | {' | '.join(name for name, _ in BARS.values())} |", "| --- | --- | --: | --: |"]
+    for setting, pair in rows.groupby("setting", sort=False):
+        values = pair.set_index("metric").loc[list(METRICS)]
+        cells = [f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})" for _, row in values.iterrows()]
+        lines.append(f"| {setting} | {pair['against'].iloc[0]} | {' | '.join(cells)} |")
+    told = f"The difference for users with {COLD}, less that for the others; above 0 = wider with few."
+    return f"\n### Is the margin wider with few events?\n\n{told}\n\n" + "\n".join(lines) + "\n"
 
 
 def _table(rows: pd.DataFrame) -> str:

@@ -50,6 +50,7 @@ def test_scores_are_the_dot_product_of_its_vectors(tiny_plm, tmp_path, make_batc
         partial(MeanUser, dropout=0.0),
         partial(MeanUser, dropout=0.0, recency=0.5),
         LAST,
+        partial(LAST, gated=True),
     ],
 )
 def test_what_comes_after_a_queried_moment_changes_nothing(user, tiny_plm, tmp_path, make_batch):

@@ -87,7 +87,7 @@ class AttentionUser(nn.Module):
         windows = _Windows.of(batch.groups_BL)
         hidden_ED = items_ND[windows.events_of(batch.items_BL)]
         if self.from_end is not None:
-            hidden_ED = hidden_ED + self.from_end[windows.moments_to_end_E.clamp(max=self.from_end.shape[0] - 1)]
+            hidden_ED = hidden_ED + self.from_end[windows.moments_to_end().clamp(max=self.from_end.shape[0] - 1)]
         hidden_ED = hidden_ED * self.input_scale
         if self.event_kind is not None:
             hidden_ED = hidden_ED + self.event_kind(windows.events_of(batch.events_BL))
@@ -125,9 +125,8 @@ class _Windows:
         rows_E, places_E = (groups_BL >= 0).nonzero(as_tuple=True)
         return cls(rows_E, places_E, groups_BL)
 
-    @property
-    def moments_to_end_E(self) -> Tensor:
-        """Number of moments from each event to the last of its window."""
+    def moments_to_end(self) -> Tensor:
+        """Number of moments from each event to the last of its window, (E,)."""
         return self.events_of(self.groups_BL.amax(-1, keepdim=True) - self.groups_BL)
 
     def events_of(self, values_BLZ: Tensor) -> Tensor:
