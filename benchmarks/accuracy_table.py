@@ -17,7 +17,7 @@ import pandas as pd
 from datasets import load_from_disk
 
 from divrec.analysis.records import read_record, read_users
-from divrec.analysis.seeds_and_users import differences_over_seeds, user_variances
+from divrec.analysis.seeds_and_users import differences_over_seeds, group_differences, user_variances
 from divrec.analysis.statistics import Floats, Interval, draw_weights, mean_differences
 from divrec.schema import RECORD_FILE, TEST, USER_ID
 from divrec.storage import write_text
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "accuracy.c
 METRICS = ("ndcg@10", "recall@10")
 FEW = 5  # events before the test window
 ALL, COLD, WARM = "all users", f"at most {FEW} events", f"more than {FEW} events"
-WIDER = "at most less more"  # rows that tell how much wider a difference is with few events
+WIDER = "few less more events"  # rows that tell how much larger a difference is with few events
 RESAMPLES = 2000
 BOTH, USERS = "seeds and users", "users"  # what an interval is over
 
@@ -50,8 +50,8 @@ BARS = {"ndcg@10": ("NDCG@10", 0.0531), "recall@10": ("Recall@10", 0.0921)}  # S
 COMMANDS = """
 ## Commands
 
-With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beauty/SETTING-seedN`; then
-`python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_gated`.
+With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beauty/SETTING-seedN`, a folder for each
+pair of settings; then `python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_gated`.
 
 | setting | command |
 | --- | --- |
@@ -127,6 +127,7 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
             wider = _wider(seeds, values[against], _groups(lengths))
             told = {"dataset": dataset, "fingerprint": fingerprint, "setting": setting, "group": WIDER}
             told |= {"users": len(lengths), "seeds": len(seeds), "against": against, "over": BOTH}
+            told |= {"trainable": facts[setting][0]["trainable"]}  # a column of whole numbers stays one
             rows += [
                 told | {"metric": metric, "difference": each.estimate, "low": each.low, "high": each.high}
                 for metric, each in zip(METRICS, wider, strict=True)
@@ -142,9 +143,7 @@ def _wider(
         np.stack([(mine[seed].loc[groups[name]] - theirs[seed].loc[groups[name]]).to_numpy() for seed in mine])
         for name in (COLD, WARM)
     )
-    (few_M, few_users_M), (more_M, more_users_M) = user_variances(few_SUM), user_variances(more_SUM)
-    users_M = np.minimum(few_users_M, more_users_M)  # no user is in both groups
-    return differences_over_seeds(few_SUM.mean(1) - more_SUM.mean(1), few_M + more_M, users_M)[0]
+    return group_differences(few_SUM, more_SUM)
 
 
 def _differences(mine: dict[int, Floats], theirs: dict[int, Floats]) -> tuple[list[Interval], str]:
@@ -199,7 +198,7 @@ def _wider_margins(rows: pd.DataFrame) -> str:
         values = pair.set_index("metric").loc[list(METRICS)]
         cells = [f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})" for _, row in values.iterrows()]
         lines.append(f"| {setting} | {pair['against'].iloc[0]} | {' | '.join(cells)} |")
-    told = f"The difference for users with {COLD}, less that for the others; above 0 = wider with few."
+    told = f"The difference for users with {COLD}, less that for the others; above 0 = the setting gains more with few."
     return f"\n### Is the margin wider with few events?\n\n{told}\n\n" + "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from divrec.analysis.seeds_and_users import differences_over_seeds, resampled_variances, user_variances
+from divrec.analysis.seeds_and_users import (
+    differences_over_seeds,
+    group_differences,
+    resampled_variances,
+    user_variances,
+)
 
 Floats = np.ndarray
 
@@ -102,3 +107,22 @@ def test_the_bootstraps_variance_is_the_users_own_even_of_a_dozen() -> None:
     resampled[::2, 0] = np.nan
     assert resampled_variances(resampled, users) == pytest.approx(variances, rel=0.06)
     assert np.isnan(resampled_variances(resampled, np.ones(3, dtype=int))).all()
+
+
+@pytest.mark.parametrize("seed_share", [0.0, 0.5, 0.9])
+def test_two_groups_with_one_effect_differ_no_oftener_than_the_level_allows(seed_share: float) -> None:
+    generator = np.random.default_rng(7)
+    one, other = (_crossed(3, seed_share, generator) + 5 for _ in range(2))
+    intervals = group_differences(one, other)
+    false_alarms = np.mean([not each.includes_zero for each in intervals])
+    assert false_alarms < 0.05 + 4 * np.sqrt(0.05 * 0.95 / len(intervals))
+
+
+def test_two_groups_without_spread_of_seeds_are_compared_as_by_welch_with_the_smaller_groups_freedom() -> None:
+    generator = np.random.default_rng(8)
+    one, other = generator.normal(3, 1, size=(12, 1)), generator.normal(1, 2, size=(40, 1))
+    (interval,) = group_differences(np.stack([one] * 3), np.stack([other] * 3))
+    welch = stats.ttest_ind(one[:, 0], other[:, 0], equal_var=False)
+    error = (one.mean() - other.mean()) / welch.statistic
+    assert interval.estimate == pytest.approx(one.mean() - other.mean())
+    assert interval.high - interval.estimate == pytest.approx(stats.t.isf(0.025, 11) * error)

@@ -28,7 +28,7 @@ def encoder(**settings):
 
 def places_trained(**settings):
     user = encoder(from_end=True, **settings)
-    torch.nn.init.normal_(user.from_end)
+    torch.nn.init.normal_(user.from_end.weight)
     return user
 
 
@@ -55,7 +55,7 @@ def with_other_later_items(batch):
 @pytest.mark.parametrize("settings", [{}, {"pooling": "last"}, {"blocks": 2, "heads": 2}])
 def test_it_starts_as_the_encoder_that_does_not_know_the_end(settings, batch, items):
     without, fresh = encoder(**settings), encoder(from_end=True, **settings)
-    assert "from_end" not in without.state_dict(), "off means absent"
+    assert not any("from_end" in name for name in without.state_dict()), "off means absent"
     assert torch.equal(fresh(items, batch), without(items, batch))
 
 
@@ -82,15 +82,37 @@ def test_the_end_is_counted_in_moments(batch, items):
         assert torch.allclose(user(items, batch), user(items, same), atol=1e-5)
 
 
+def rows_of(batch, rows, columns):
+    """Some rows and places of a batch with one query a row."""
+    return replace(
+        batch,
+        users_B=batch.users_B[rows],
+        items_BL=batch.items_BL[rows][:, columns],
+        groups_BL=batch.groups_BL[rows][:, columns],
+        events_BL=batch.events_BL[rows][:, columns],
+        history_QS=batch.history_QS[rows][:, columns],
+        query_rows_Q=torch.arange(len(rows)),
+        query_groups_Q=batch.query_groups_Q[rows],
+    )
+
+
+def test_each_window_has_an_end_of_its_own(make_batch, items):
+    """Row 1 begins late; in row 2 an event amid and the last one are of kinds that are not read."""
+    batch, user = make_batch(rows=3, length=6), places_trained()
+    groups_BL = torch.tensor([[0, 0, 1, 1, 2, 2], [-1, -1, -1, 0, 1, 1], [0, -1, 1, 2, 2, -1]])
+    batch = replace(batch, groups_BL=groups_BL, query_groups_Q=torch.tensor([2, 1, 2]))
+    together = user(items, batch)
+    for row, read in enumerate(groups_BL >= 0):
+        alone = user(items, rows_of(batch, torch.tensor([row]), read.nonzero().squeeze(-1)))
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
+
+
 def test_far_from_the_end_all_places_are_one(make_batch, items):
     long = make_batch(length=11)  # the first moment is 5 before the last
     near, far = places_trained(max_distance=4), places_trained(max_distance=64)
     with torch.no_grad():
-        far.from_end[:5] = near.from_end
-        far.from_end[5:] = near.from_end[4]
-        for block, other in zip(near.blocks, far.blocks, strict=True):
-            block.distance_bias.zero_()
-            other.distance_bias.zero_()
+        far.from_end.weight[:5] = near.from_end.weight
+        far.from_end.weight[5:] = near.from_end.weight[4]
     assert torch.allclose(near(items, long), far(items, long), atol=1e-6)
 
 
@@ -115,21 +137,38 @@ def test_an_open_gate_is_none_and_a_shut_one_leaves_the_items_alone(pooling, bat
     assert torch.allclose(gated(items, batch), expected, atol=1e-5)
 
 
-def test_the_gate_reads_the_event_that_it_adds_to(batch, items):
-    """x + f(x) * sigmoid(W x), LiGR (Borisyuk et al. 2025); attention and dropout out of the way."""
+def shut(gate):
+    torch.nn.init.zeros_(gate.weight)
+    torch.nn.init.constant_(gate.bias, -100)
+
+
+def test_the_gate_of_the_feedforward_reads_the_event_that_it_adds_to(batch, items):
+    """x + f(x) * sigmoid(W x + b), LiGR (Borisyuk et al. 2025); attention and dropout out of the way."""
     gated = encoder(gated=True)
     block = gated.blocks[0]
-    torch.nn.init.constant_(block.attention_gate.bias, -100)
-    torch.nn.init.zeros_(block.attention_gate.weight)
+    shut(block.attention_gate)
     events = items[batch.items_BL] * gated.input_scale
-    added = block.feedforward(block.feedforward_norm(events))
-    after = events + added * torch.sigmoid(block.feedforward_gate(events))
+    after = events + block.feedforward(block.feedforward_norm(events)) * block.feedforward_gate(events).sigmoid()
     assert torch.allclose(gated(items, batch), gated.norm(after).mean(1), atol=1e-5)
 
 
+def test_the_gate_of_the_attention_reads_the_event_that_it_adds_to(make_batch, items):
+    """In a window of one event attention is that event's own value."""
+    gated, batch = encoder(gated=True), make_batch(length=1)
+    block = gated.blocks[0]
+    shut(block.feedforward_gate)
+    events = items[batch.items_BL[:, 0]] * gated.input_scale
+    value = block.query_key_value(block.attention_norm(events)).chunk(3, dim=-1)[2]
+    after = events + block.output(value) * block.attention_gate(events).sigmoid()
+    assert torch.allclose(gated(items, batch), gated.norm(after), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["last", "all"])
 @pytest.mark.parametrize("settings", [{"from_end": True}, {"gated": True}, {"from_end": True, "gated": True}])
-def test_every_weight_learns(settings, batch, items):
-    """Processes that average gradients fail on a weight without one."""
-    user = encoder(pooling="last", **settings)
-    user(items, batch).square().sum().backward()
-    assert all(weight.grad is not None for weight in user.parameters())
+def test_what_is_switched_on_learns(settings, pooling, batch, items):
+    user = encoder(pooling=pooling, **settings)
+    (user(items, batch) @ torch.randn(DIM, generator=torch.Generator().manual_seed(5))).sum().backward()
+    assert all(weight.grad is not None for weight in user.parameters()), "processes that average gradients would wait"
+    for name, weight in user.named_parameters():
+        if "gate" in name or name == "from_end.weight":
+            assert weight.grad.abs().max() > 1e-4, name

@@ -28,6 +28,22 @@ def user_variances(differences_SUM: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return np.divide(squares_M, (users_M - 1) * users_M, out=np.full(len(users_M), np.nan), where=users_M > 1), users_M
 
 
+def group_differences(one_SUM: Floats, other_SUM: Floats) -> list[Interval]:
+    """Of each metric, how much larger the mean of one group of users is than that of another, with its interval.
+
+    Args:
+        one_SUM: a value of each seed, user and metric, such as a paired difference between two settings.
+        other_SUM: the same of other users and the same seeds, two at least.
+
+    Returns:
+        M intervals over seeds and users (`differences_over_seeds`). No user is in both groups, so their variances add;
+        the smaller group's degrees of freedom are on the safe side.
+    """
+    (one_M, of_one_M), (other_M, of_other_M) = user_variances(one_SUM), user_variances(other_SUM)
+    differences_SM = np.nanmean(one_SUM, 1) - np.nanmean(other_SUM, 1)
+    return differences_over_seeds(differences_SM, one_M + other_M, np.minimum(of_one_M, of_other_M))[0]
+
+
 def resampled_variances(resampled_RV: Floats, users_V: NDArray[np.int64]) -> Floats:
     """The same variance, (V,), by the bootstrap: of values that resampled users have.
 

@@ -42,6 +42,9 @@ class TradeoffObjective(nn.Module):
             so that beta = 1 lets R pull as hard as L does on a batch of `reference_users`; `raw` adds beta * R as it
             is.
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
+        compare_seen: whether the task's candidates hold them all the same, as SASRec's training had it: more targets to
+            tell apart, and nothing is gained by a user vector that only repeats the history. Regularizers read the
+            slates, which `exclude_seen` alone decides.
         catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
             scored; None = every item is.
         reference_users: size of the batches whose gradients `beta_scale: gradient` compares.
@@ -69,6 +72,7 @@ class TradeoffObjective(nn.Module):
         catalogue_size: int | None = None,
         spared_N: Tensor | None = None,
         reference_users: int = REFERENCE_USERS,
+        compare_seen: bool = False,
     ) -> None:
         super().__init__()
         check_dials(beta, beta_scale, regularizers)
@@ -77,6 +81,7 @@ class TradeoffObjective(nn.Module):
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
+        self.task_excludes_seen = exclude_seen and not compare_seen
         self.register_buffer("ratios", torch.ones(len(regularizers)))
         self.outside_share: Tensor | None = None
         self.watched_norms: dict[str, float] = {}
@@ -127,7 +132,8 @@ class TradeoffObjective(nn.Module):
         """
         scores_QN = self._servable(output.scores_QN, batch.seen_QS)
         if request is None:
-            terms = {TASK: self.task(self._compared(scores_QN), batch)}
+            candidates_QN = scores_QN if self.task_excludes_seen else output.scores_QN
+            terms = {TASK: self.task(self._compared(candidates_QN), batch)}
         else:
             terms = {TASK: self._task_of_request(output, batch, request)}
         if not self.regularizers or (request is not None and not request.leading):
@@ -202,7 +208,9 @@ class TradeoffObjective(nn.Module):
             return self._task_of_vectors(output, batch)
         assert output.candidate_scores_QC is not None
         local = _among(batch, request.candidates_C)
-        scores_QC = self._servable(output.candidate_scores_QC, local.seen_QS)
+        scores_QC = output.candidate_scores_QC
+        if self.task_excludes_seen:
+            scores_QC = self._servable(scores_QC, local.seen_QS)
         return self.task(self._compared(scores_QC, request.candidates_C), local)
 
     def _task_of_vectors(self, output: ModelOutput, batch: Batch) -> Tensor:
@@ -213,7 +221,7 @@ class TradeoffObjective(nn.Module):
                 got=self.task.chunk,
                 mend="Set it to null.",
             )
-        seen_QS = batch.seen_QS if self.exclude_seen else None
+        seen_QS = batch.seen_QS if self.task_excludes_seen else None
         scores = FactoredScores(output.users_QD, output.items_ND, seen_QS, self.spared_N)
         return self.task(scores, batch)
 

@@ -136,6 +136,7 @@ def objective(config: DictConfig, catalogue: Catalogue) -> TradeoffObjective:
         config.exclude_seen,
         catalogue.size,
         spared_N=catalogue.counts_N == 0 if config.spare_new else None,
+        compare_seen=config.compare_seen,
     )
 
 

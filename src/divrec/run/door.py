@@ -93,7 +93,7 @@ def check_dials(config: DictConfig) -> None:
     check_number("threads", config.threads, least=1, whole=True)
     check_number("ranking_chunk", config.ranking_chunk, least=1, whole=True)
     _check_list_sizes(config)
-    for key in ("exclude_seen", "spare_new"):
+    for key in ("exclude_seen", "spare_new", "compare_seen"):
         if not isinstance(config[key], bool):
             raise ConfigError("must be true or false", where=key, got=config[key])
     if config.init_from is not None and not isinstance(config.init_from, str):

@@ -22,16 +22,18 @@ class AttentionUser(nn.Module):
     """A small pre-norm transformer over the history, causal in time.
 
     An event attends to events of the same or an earlier moment; position enters as a learned bias for the distance in
-    moments, so that the items of one basket are interchangeable and any moment of a window can be queried. The user
-    vector is a mean over the events that a query sees.
+    moments, so that the items of one basket are interchangeable and any moment of a window can be queried. With
+    `from_end`, an early query then knows how many moments its window still has, though nothing of what they hold. The
+    user vector is a mean over the events that a query sees.
 
     Args:
         dim: width of item and user vectors D.
         blocks: transformer blocks.
         heads: attention heads H; divides dim.
         dropout: on embeddings and block outputs, not on attention weights.
-        input_scale: multiplies the item vectors at the input; the recipe this follows uses 8.
-        max_distance: distances in moments from here on share one bias.
+        input_scale: multiplies the item vectors at the input, those of `from_end` with them; the recipe this follows
+            uses 8.
+        max_distance: distances in moments from here on share one bias, and one vector of `from_end`.
         event_kinds: number of event kinds, each with a learned vector added to its events.
         pooling: `last` averages the events of the last moment that a query sees (the next click), `all` those of the
             whole window (the next weeks).
@@ -40,12 +42,14 @@ class AttentionUser(nn.Module):
         time_gaps: whether the time between events is read, in ranges that double: since the moment before, between
             two events that attend, and (with `pooling: all`) the age of an event when its user is asked about. For logs
             with order alone, whose times are made up, leave it off.
-        from_end: whether an event also has a learned vector for the number of moments from it to the end of its window,
-            as SASRec's learned positions have, from 0 at the start. What is bought at the end of a log, and after it,
-            is then not taken for what was bought before; a query of the training, in turn, is told how many moments of
-            its window come after it, though not which.
-        gated: whether what a block adds to an event passes a learned gate that reads the event (LiGR, Borisyuk et al.
-            2025): x + f(x) * sigmoid(W x) for x + f(x), two times dim x dim more weights a block.
+        from_end: whether an event also has a learned vector, 0 before training, for the number of moments from it to
+            the last that its window holds, as SASRec's learned positions count. With `data.windows=full` most windows
+            end where the training log does: what is bought there is then not taken for what was bought before. A
+            regularizer in training reads queries anywhere in a window, delivered lists come from its end alone: compare
+            R with the delivered lists' diversity before trusting a beta.
+        gated: whether what a block adds to an event passes a learned gate that reads the event: x + f(x) * sigmoid(W x
+            + b) for x + f(x), 2 (D^2 + D) more weights a block (LiGR, Borisyuk et al. 2025). Gates start about half
+            open, so a gated encoder does not start as the plain one.
     """
 
     def __init__(
@@ -80,14 +84,15 @@ class AttentionUser(nn.Module):
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
         self.time_gaps = TimeGaps(dim, blocks * heads, pooling == "all") if time_gaps else None
-        self.from_end = nn.Parameter(torch.zeros(max_distance + 1, dim)) if from_end else None
+        nowhere = torch.zeros(max_distance + 1, dim)
+        self.from_end = nn.Embedding.from_pretrained(nowhere, freeze=False) if from_end else None
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
         windows = _Windows.of(batch.groups_BL)
         hidden_ED = items_ND[windows.events_of(batch.items_BL)]
         if self.from_end is not None:
-            hidden_ED = hidden_ED + self.from_end[windows.moments_to_end().clamp(max=self.from_end.shape[0] - 1)]
+            hidden_ED = hidden_ED + self.from_end(windows.moments_to_end().clamp(max=self.from_end.num_embeddings - 1))
         hidden_ED = hidden_ED * self.input_scale
         if self.event_kind is not None:
             hidden_ED = hidden_ED + self.event_kind(windows.events_of(batch.events_BL))
@@ -126,7 +131,7 @@ class _Windows:
         return cls(rows_E, places_E, groups_BL)
 
     def moments_to_end(self) -> Tensor:
-        """Number of moments from each event to the last of its window, (E,)."""
+        """Number of moments from each event to the last of its window that holds one, (E,)."""
         return self.events_of(self.groups_BL.amax(-1, keepdim=True) - self.groups_BL)
 
     def events_of(self, values_BLZ: Tensor) -> Tensor:
