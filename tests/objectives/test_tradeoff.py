@@ -192,6 +192,25 @@ def test_seen_items_take_no_part(catalogue, make_batch):
     assert gradient.gather(1, batch.seen_QS).abs().max() == 0
 
 
+@pytest.mark.parametrize(("task", "size"), [(CrossEntropy(), None), (SampledCrossEntropy(2000), ITEMS)])
+def test_seen_items_can_be_compared_with_and_stay_out_of_the_lists(task, size, catalogue, make_batch):
+    """SASRec's softmax holds the history's items; R reads the delivered lists, which do not."""
+    batch, model, simpson = make_batch(), Table(), {"simpson": Simpson(catalogue)}
+    recipe = {"catalogue_size": size, "compare_seen": True}
+    only_task = TradeoffObjective(task, {}, SoftTopK(5, top=30), 0.0, **recipe).step(model, batch)
+    pulls = gradient_of(only_task, model).gather(1, batch.seen_QS)
+    assert (pulls > 0).all(), "they are negatives like any other"
+    if size is None:
+        assert torch.equal(only_task["task"], task(model(batch).scores_QN, batch))
+    with_list, without = (
+        TradeoffObjective(task, simpson, SoftTopK(5, top=30), 1.0, "raw", catalogue_size=size, compare_seen=compared)
+        for compared in (True, False)
+    )
+    terms, usual = with_list(model(batch), batch), without(model(batch), batch)
+    assert torch.equal(terms["diversity/simpson"], usual["diversity/simpson"])
+    assert terms["task"] > usual["task"]
+
+
 def test_a_regularizer_without_gradient_is_refused_at_calibration(catalogue, make_batch):
     class Constant(Simpson):
         def forward(self, slate, batch):
@@ -242,7 +261,9 @@ def chunked_and_not(catalogue, beta, scale="raw", **recipe):
     ]
 
 
-@pytest.mark.parametrize("recipe", [{}, {"exclude_seen": False}, {"catalogue_size": ITEMS}, {"spared": True}])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"exclude_seen": False}, {"compare_seen": True}, {"catalogue_size": ITEMS}, {"spared": True}]
+)
 @pytest.mark.parametrize("beta", [0.0, 0.7])
 def test_scoring_chunk_by_chunk_gives_the_terms_and_gradients_of_scoring_at_once(beta, recipe, catalogue, make_batch):
     batch, model, found = make_batch(), Vectors(), []

@@ -84,8 +84,7 @@ class AttentionUser(nn.Module):
         if self.event_kind is not None:
             nn.init.normal_(self.event_kind.weight, std=0.02)
         self.time_gaps = TimeGaps(dim, blocks * heads, pooling == "all") if time_gaps else None
-        nowhere = torch.zeros(max_distance + 1, dim)
-        self.from_end = nn.Embedding.from_pretrained(nowhere, freeze=False) if from_end else None
+        self.from_end = _zeros(max_distance + 1, dim) if from_end else None
 
     def forward(self, items_ND: Tensor, batch: Batch) -> Tensor:
         """User vectors (Q, D)."""
@@ -183,3 +182,11 @@ class _Block(nn.Module):
 
 def _through(gate: nn.Module | None, hidden_ED: Tensor, added_ED: Tensor) -> Tensor:
     return added_ED if gate is None else added_ED * gate(hidden_ED).sigmoid()
+
+
+def _zeros(rows: int, dim: int) -> nn.Embedding:
+    """A table that starts at 0, made without a draw, so that other weights start as they do without it."""
+    table: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+        torch.zeros(rows, dim), freeze=False
+    )
+    return table
