@@ -51,7 +51,8 @@ COMMANDS = """
 ## Commands
 
 With `data.root=FOLDER seed=N` behind each, and `hydra.run.dir=outputs/runs/beauty/SETTING-seedN`, a folder for each
-pair of settings; then `python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_gated`.
+pair of settings, and `trainer.precision=bf16-mixed` for the gated ones; then
+`python benchmarks/accuracy_table.py collect outputs/runs/beauty --against sasrec_gated`.
 
 | setting | command |
 | --- | --- |
@@ -67,7 +68,7 @@ Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv)
 every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users and seeds,
 with 95 % intervals that hold for other users and other seeds (Student's t); those with a star are over users alone
 ({resamples:,} resamples of users, mean over seeds for each). `wide` = vectors of 256; `gated` = these, behind gated
-blocks that know where the log ends, with every moment of a window asked about; else vectors of 64.
+blocks that know where a window ends, every moment of it asked about and compared with seen items too; else 64.
 """
 
 
