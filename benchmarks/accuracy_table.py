@@ -126,11 +126,22 @@ def collect(folder: Path, against: str) -> pd.DataFrame:
                 )
         if setting != against and len(seeds) > 1 and seeds.keys() == values[against].keys():
             wider = _wider(seeds, values[against], _groups(lengths))
-            told = {"dataset": dataset, "fingerprint": fingerprint, "setting": setting, "group": WIDER}
-            told |= {"users": len(lengths), "seeds": len(seeds), "against": against, "over": BOTH}
-            told |= {"trainable": facts[setting][0]["trainable"]}  # a column of whole numbers stays one
             rows += [
-                told | {"metric": metric, "difference": each.estimate, "low": each.low, "high": each.high}
+                {
+                    "dataset": dataset,
+                    "fingerprint": fingerprint,
+                    "setting": setting,
+                    "group": WIDER,
+                    "users": len(lengths),
+                    "metric": metric,
+                    "seeds": len(seeds),
+                    "against": against,
+                    "difference": each.estimate,
+                    "low": each.low,
+                    "high": each.high,
+                    "over": BOTH,
+                    "trainable": facts[setting][0]["trainable"],  # so that the column stays one of whole numbers
+                }
                 for metric, each in zip(METRICS, wider, strict=True)
             ]
     return pd.DataFrame(rows)

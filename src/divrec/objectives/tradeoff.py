@@ -81,7 +81,7 @@ class TradeoffObjective(nn.Module):
         self.task, self.relaxation = task, relaxation
         self.regularizers = nn.ModuleDict(dict(regularizers))
         self.beta, self.beta_scale, self.exclude_seen = beta, beta_scale, exclude_seen
-        self.task_excludes_seen = exclude_seen and not compare_seen
+        self._task_excludes_seen = exclude_seen and not compare_seen
         self.register_buffer("ratios", torch.ones(len(regularizers)))
         self.outside_share: Tensor | None = None
         self.watched_norms: dict[str, float] = {}
@@ -132,7 +132,7 @@ class TradeoffObjective(nn.Module):
         """
         scores_QN = self._servable(output.scores_QN, batch.seen_QS)
         if request is None:
-            candidates_QN = scores_QN if self.task_excludes_seen else output.scores_QN
+            candidates_QN = scores_QN if self._task_excludes_seen else output.scores_QN
             terms = {TASK: self.task(self._compared(candidates_QN), batch)}
         else:
             terms = {TASK: self._task_of_request(output, batch, request)}
@@ -209,7 +209,7 @@ class TradeoffObjective(nn.Module):
         assert output.candidate_scores_QC is not None
         local = _among(batch, request.candidates_C)
         scores_QC = output.candidate_scores_QC
-        if self.task_excludes_seen:
+        if self._task_excludes_seen:
             scores_QC = self._servable(scores_QC, local.seen_QS)
         return self.task(self._compared(scores_QC, request.candidates_C), local)
 
@@ -221,7 +221,7 @@ class TradeoffObjective(nn.Module):
                 got=self.task.chunk,
                 mend="Set it to null.",
             )
-        seen_QS = batch.seen_QS if self.task_excludes_seen else None
+        seen_QS = batch.seen_QS if self._task_excludes_seen else None
         scores = FactoredScores(output.users_QD, output.items_ND, seen_QS, self.spared_N)
         return self.task(scores, batch)
 
