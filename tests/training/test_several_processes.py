@@ -15,6 +15,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from divrec.objectives import BinaryCrossEntropy, CrossEntropy, ExposureGini, Simpson
 from divrec.schema import CURVE_FILE
 from divrec.training import Schedule, TrainingCheckpoint, fit
+from shared_once import made_once
 from training.shop import BATCH_USERS, MONITOR, Log, catalogue_of, module_of, open_shop
 from training.two_processes import meet, run_twice, trainer_of
 
@@ -74,9 +75,12 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     """What the two processes found."""
-    folder = tmp_path_factory.mktemp("processes")
-    open_shop(folder)
-    run_twice(__file__, folder)
+
+    def make(folder: Path) -> None:
+        open_shop(folder)
+        run_twice(__file__, folder)
+
+    folder = made_once(tmp_path_factory, "several-processes", make)
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 

@@ -26,6 +26,7 @@ from divrec.objectives import BinaryCrossEntropy
 from divrec.training import Schedule, ShardedStrategy, TrainingCheckpoint, fit, shard
 from divrec.training.sharding import language_models, load_whole, whole_weights
 from models.conftest import FAMILIES, save_tiny
+from shared_once import made_once
 from training.sharded_shop import text_model, text_module, without_dropout
 from training.shop import MONITOR, Log, open_shop
 from training.two_processes import meet, run_twice, trainer_of
@@ -137,13 +138,16 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     """What the two processes found."""
-    folder = tmp_path_factory.mktemp("pieces")
-    for family in FAMILIES:
-        save_tiny(folder / family, family)
-    open_shop(folder)
-    tower_of(folder, "epoch")
-    text_model(open_shop(folder), folder / "bert", TopLayers(2))
-    run_twice(__file__, folder)
+
+    def make(folder: Path) -> None:
+        for family in FAMILIES:
+            save_tiny(folder / family, family)
+        open_shop(folder)
+        tower_of(folder, "epoch")
+        text_model(open_shop(folder), folder / "bert", TopLayers(2))
+        run_twice(__file__, folder)
+
+    folder = made_once(tmp_path_factory, "sharding", make)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

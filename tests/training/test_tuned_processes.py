@@ -20,6 +20,7 @@ from divrec.objectives import BinaryCrossEntropy
 from divrec.training import Schedule, fit
 from divrec.training.tables import text_tables
 from models.conftest import WORDS, save_tiny
+from shared_once import made_once
 from training.sharded_shop import text_module, without_dropout
 from training.shop import MONITOR, Log, open_shop
 from training.two_processes import meet, run_twice, trainer_of
@@ -105,12 +106,15 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
     """What the two processes found."""
-    folder = tmp_path_factory.mktemp("tuned")
-    save_tiny(folder / "bert", "bert")
-    for case in CASES.values():  # whatever is cached on disk is there
-        text_module(open_shop(folder), folder / "bert", case["tuning"], POINT, 0.0, TEXTS)
-    tower_of(folder, "epoch")
-    run_twice(__file__, folder)
+
+    def make(folder: Path) -> None:
+        save_tiny(folder / "bert", "bert")
+        for case in CASES.values():  # whatever is cached on disk is there
+            text_module(open_shop(folder), folder / "bert", case["tuning"], POINT, 0.0, TEXTS)
+        tower_of(folder, "epoch")
+        run_twice(__file__, folder)
+
+    folder = made_once(tmp_path_factory, "tuned-processes", make)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
