@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,16 +17,21 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     Args:
         factory: pytest's.
         name: of the folder; one maker's alone.
-        make: called with the empty folder while others wait; where it fails, the next that needs it starts anew.
+        make: called with the empty folder while others wait. Where it fails, they fail with what it said.
     """
     own = factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"once-{name}"
-    done = folder.with_suffix(".done")
+    ended = folder.with_suffix(".ended")  # holds what went wrong, if anything
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if not ended.exists():
             folder.mkdir()
-            make(folder)
-            done.touch()
+            try:
+                make(folder)
+            except BaseException:
+                ended.write_text(traceback.format_exc(), encoding="utf-8")
+                raise
+            ended.touch()
+    if wrong := ended.read_text(encoding="utf-8"):
+        pytest.fail(f"another process could not make it:\n{wrong}")
     return folder

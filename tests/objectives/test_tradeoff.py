@@ -58,8 +58,8 @@ def objective(catalogue, beta, names=("simpson",), scale="raw"):
     return TradeoffObjective(CrossEntropy(), regularizers, SoftTopK(5, top=30), beta, scale)
 
 
-def gradient_of(terms, model):
-    return torch.autograd.grad(terms["total"], model.scores)[0]
+def gradient_of(terms, model, name="total"):
+    return torch.autograd.grad(terms[name], model.scores, retain_graph=True)[0]
 
 
 def test_beta_zero_is_the_task_alone_bit_for_bit(catalogue, make_batch):
@@ -194,7 +194,7 @@ def test_seen_items_take_no_part(catalogue, make_batch):
 
 @pytest.mark.parametrize(("task", "size"), [(CrossEntropy(), None), (SampledCrossEntropy(2000), ITEMS)])
 def test_seen_items_can_be_compared_with_and_stay_out_of_the_lists(task, size, catalogue, make_batch):
-    """SASRec's softmax holds the history's items; R reads the delivered lists, which do not."""
+    """The task's softmax holds the history's items; R reads the delivered lists, which do not."""
     batch, model, simpson = make_batch(), Table(), {"simpson": Simpson(catalogue)}
     recipe = {"catalogue_size": size, "compare_seen": True}
     only_task = TradeoffObjective(task, {}, SoftTopK(5, top=30), 0.0, **recipe).step(model, batch)
@@ -206,8 +206,9 @@ def test_seen_items_can_be_compared_with_and_stay_out_of_the_lists(task, size, c
         TradeoffObjective(task, simpson, SoftTopK(5, top=30), 1.0, "raw", catalogue_size=size, compare_seen=compared)
         for compared in (True, False)
     )
-    terms, usual = with_list(model(batch), batch), without(model(batch), batch)
+    terms, usual = with_list.step(model, batch), without.step(model, batch)
     assert torch.equal(terms["diversity/simpson"], usual["diversity/simpson"])
+    assert gradient_of(terms, model, "diversity/simpson").gather(1, batch.seen_QS).abs().max() == 0
     assert terms["task"] > usual["task"]
 
 
@@ -235,8 +236,11 @@ def test_dials_that_make_no_sense_are_refused(beta, scale, names, text, catalogu
         objective(catalogue, beta, names, scale)
 
 
+@pytest.mark.parametrize("compared", [False, True])
 @pytest.mark.parametrize("beta", [0.0, 0.7])
-def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_everything(catalogue, beta, make_batch):
+def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_everything(
+    beta, compared, catalogue, make_batch
+):
     batch, model, found = make_batch(), Table(), []
     for size in (None, ITEMS):
         terms = TradeoffObjective(
@@ -246,6 +250,7 @@ def test_scoring_the_candidates_alone_gives_the_loss_and_gradient_of_scoring_eve
             beta,
             "raw",
             catalogue_size=size,
+            compare_seen=compared,
         ).step(model, batch)
         found.append((terms["total"], gradient_of(terms, model)))
     assert torch.allclose(found[0][0], found[1][0], atol=1e-6)

@@ -82,3 +82,4 @@ def run_twice(file: str, folder: Path) -> None:
     finally:
         for process in processes:
             process.kill()
+            process.wait()

@@ -42,9 +42,10 @@ class TradeoffObjective(nn.Module):
             so that beta = 1 lets R pull as hard as L does on a batch of `reference_users`; `raw` adds beta * R as it
             is.
         exclude_seen: keep items that the user has touched out of the slates and the task's candidates, as at serving.
-        compare_seen: whether the task's candidates hold them all the same, as SASRec's training had it: more targets to
-            tell apart, and nothing is gained by a user vector that only repeats the history. Regularizers read the
-            slates, which `exclude_seen` alone decides.
+        compare_seen: whether the task's candidates hold them all the same, as those of a SASRec do whose softmax or
+            negatives are of the whole catalogue (its authors drew negatives that the user never touches): more to tell
+            the target apart from, and a user vector that only repeats the history gains nothing. Regularizers read the
+            slates, which `exclude_seen` alone decides; where that is false, the task compares with them anyway.
         catalogue_size: number of items N. With it, a task with sampled negatives has nothing but targets and negatives
             scored; None = every item is.
         reference_users: size of the batches whose gradients `beta_scale: gradient` compares.
@@ -130,16 +131,18 @@ class TradeoffObjective(nn.Module):
             and `weighted/NAME` (beta * weight * ratio * R): `total` is `task` and the sum of the weighted ones.
             Differentiating `total` sets `outside_share`.
         """
-        scores_QN = self._servable(output.scores_QN, batch.seen_QS)
+        scores_QN, masked = output.scores_QN, request is None and self._task_excludes_seen
+        if masked:
+            scores_QN = self._servable(scores_QN, batch.seen_QS)
         if request is None:
-            candidates_QN = scores_QN if self._task_excludes_seen else output.scores_QN
-            terms = {TASK: self.task(self._compared(candidates_QN), batch)}
+            terms = {TASK: self.task(self._compared(scores_QN), batch)}
         else:
             terms = {TASK: self._task_of_request(output, batch, request)}
         if not self.regularizers or (request is not None and not request.leading):
             return {**terms, TOTAL: terms[TASK]}
+        scores_BN = scores_QN[: batch.users_B.shape[0]]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
-            penalties = self._penalties(scores_QN[: batch.users_B.shape[0]], batch)
+            penalties = self._penalties(scores_BN if masked else self._servable(scores_BN, batch.seen_QS), batch)
         terms |= {f"diversity/{name}": penalty for name, penalty in penalties.items()}
         if self.beta == 0:
             return {**terms, TOTAL: terms[TASK]}

@@ -96,6 +96,7 @@ def check_dials(config: DictConfig) -> None:
     for key in ("exclude_seen", "spare_new", "compare_seen"):
         if not isinstance(config[key], bool):
             raise ConfigError("must be true or false", where=key, got=config[key])
+    _check_compare_seen(config)
     if config.init_from is not None and not isinstance(config.init_from, str):
         raise ConfigError("must be the folder of a run, or null", where="init_from", got=config.init_from)
     if config.kind is not None and config.kind not in KINDS:
@@ -109,6 +110,21 @@ def check_dials(config: DictConfig) -> None:
             got=config.beta,
             mend="Add diversity=gini (or another of conf/diversity), or set beta=0.",
         )
+
+
+def _check_compare_seen(config: DictConfig) -> None:
+    """Refuse it where it would change nothing, or teach what no list may hold."""
+    if not config.compare_seen:
+        return
+    why = None
+    if not config.exclude_seen:
+        why = "with exclude_seen=false targets are compared with seen items anyway"
+    elif OmegaConf.select(config, "data.sampling.negatives") == "hard":
+        why = "hard negatives are items that the user never touches"
+    elif OmegaConf.select(config, "data.preparation.repeats") == "keep":
+        why = "with preparation.repeats=keep and exclude_seen=true targets would be items that no list may hold"
+    if why:
+        raise ConfigError(why, where="compare_seen", got=True, mend="Set it to false.")
 
 
 def list_sizes(config: DictConfig) -> list[int]:
