@@ -50,10 +50,11 @@ Every run has up to 800 steps, stops after six validations without a better one 
 are shown; all were found within 15 minutes of a core (600 steps of `full` take 12.7). Minutes are those of whole runs
 by the clock, two at a time beside other work on two cores: they compare poorly. Trained = parameters of the language
 model. Differences are paired over users and seeds, and their intervals hold for other users and other seeds (Student's
-t); those with a star are over users alone.
+t){starred}. The runs of a batch were trained on one machine, and are compared with the frozen runs of that
+batch: on another processor sums are rounded otherwise, and the same seeds end elsewhere.
 
-| tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | against frozen | Recall@10 | against frozen |
-| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+| batch | tuning | seeds | trained | rate of the PLM | steps | minutes | NDCG@10 | to frozen | Recall@10 | to frozen |
+| --: | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
 """
 FRONTS = """
 ## Trained under L + beta R
@@ -103,11 +104,20 @@ def main() -> None:
 
 
 def _with_others(path: Path, rows: pd.DataFrame) -> str:
-    """The new rows and, of runs that are no longer there, the old ones."""
-    if path.stem == PARTS[0] and path.exists():
-        old = pd.read_csv(path)
-        others = ~old["setting"].isin(rows["setting"]) & old["fingerprint"].isin(rows["fingerprint"])
-        rows = pd.concat([old[others], rows], ignore_index=True)
+    """The new rows and, of runs that are no longer there, the old ones with the frozen ones that they were paired with.
+
+    What is collected at once is a batch; rows without one are of the first.
+    """
+    if path.stem == PARTS[0]:
+        rows = rows.assign(batch=1)
+        if path.exists():
+            old = pd.read_csv(path)
+            old = old.assign(batch=old.get("batch", 1))[old["fingerprint"].isin(rows["fingerprint"])]
+            others = old[~old["setting"].isin(rows["setting"])]
+            paired = old[(old["setting"] == FROZEN) & old["batch"].isin(others["batch"])]
+            places = {batch: place for place, batch in enumerate(sorted(others["batch"].unique()), start=1)}
+            kept = pd.concat([paired, others])
+            rows = pd.concat([kept.assign(batch=kept["batch"].map(places)), rows.assign(batch=len(places) + 1)])
     return str(rows.to_csv(index=False, float_format="%.5g"))
 
 
@@ -175,7 +185,8 @@ def _own(front: GroupFront) -> Sequence[Setting]:
 def page(parts: dict[str, pd.DataFrame]) -> str:
     """The whole page out of its rows."""
     accuracy, settings, contests = (parts[name] for name in PARTS)
-    lines = [HEAD, ACCURACY.format(data=_data(accuracy)), *_accuracy(accuracy)]
+    starred = "" if (accuracy["over"] == BOTH).all() else "; those with a star are over users alone"
+    lines = [HEAD, ACCURACY.format(data=_data(accuracy), starred=starred), *_accuracy(accuracy)]
     lines += [FRONTS.format(data=_data(settings), seeds=settings["seeds"].iloc[0]), *_settings(settings)]
     lines += [AGAINST, *_against(contests), _verdict(contests)]
     steps = settings.loc[settings["side"] == EQUAL_MINUTES, "steps"].max()
@@ -188,9 +199,9 @@ def _data(rows: pd.DataFrame) -> str:
 
 def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
     heads = rows.loc[rows["setting"] == FROZEN, "trainable"].iloc[0]
-    for setting in ORDER:
-        pair = rows[rows["setting"] == setting]
-        first = pair.iloc[0]
+    order = rows["setting"].map(ORDER.index)
+    for (batch, _), pair in rows.groupby([rows["batch"], order]):
+        first, setting = pair.iloc[0], pair["setting"].iloc[0]
         cells = []
         for metric in ("ndcg@10", "recall@10"):
             row = pair[pair["metric"] == metric].iloc[0]
@@ -200,8 +211,8 @@ def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
             cells += [f"{row['mean']:.4f}{spread}", "–" if setting == FROZEN else difference]
         rate = "–" if pd.isna(first["plm_rate"]) else f"{first['plm_rate']:.0e}"
         yield (
-            f"| {setting} | {first['seeds']} | {first['trainable'] - heads:,} | {rate} | {first['steps']:.0f} | "
-            f"{first['fit_seconds'] / 60:.1f} | {' | '.join(cells)} |\n"
+            f"| {batch} | {setting} | {first['seeds']} | {first['trainable'] - heads:,} | {rate} | "
+            f"{first['steps']:.0f} | {first['fit_seconds'] / 60:.1f} | {' | '.join(cells)} |\n"
         )
 
 
