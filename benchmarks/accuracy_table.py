@@ -68,7 +68,8 @@ Built by `python benchmarks/accuracy_table.py` from [accuracy.csv](accuracy.csv)
 every user, seen items out. Mean over seeds, ± their standard deviation; differences are paired over users and seeds,
 with 95 % intervals that hold for other users and other seeds (Student's t); those with a star are over users alone
 ({resamples:,} resamples of users, mean over seeds for each). `wide` = vectors of 256; `gated` = these, behind gated
-blocks that know where a window ends, every moment of it asked about and compared with seen items too; else 64.
+blocks that know where a window ends, every moment of a user's latest window asked about and compared with seen items
+too; else 64.
 """
 
 

@@ -202,6 +202,20 @@ def test_full_windows_of_long_histories_end_anywhere_and_are_full() -> None:
     assert set(ends) == {tuple(range(start, start + 4)) for start in range(8)}
 
 
+def test_last_windows_of_long_histories_are_their_ends() -> None:
+    long = [[{number: 1} for number in range(12)], [{number: 1} for number in range(3)]]
+    steps = TrainingSteps(read_histories(_dataset(long)), _collation(), 2, positions=6, windows="last")
+    for step in range(10):
+        batch = steps[step]
+        asked = {0: set(), 1: set()}
+        for query, target in zip(batch.target_queries_P.tolist(), batch.target_items_P.tolist(), strict=True):
+            row = int(batch.query_rows_Q[query])
+            asked[int(batch.users_B[row])].add(target)
+            window = [7, 8, 9, 10] if batch.users_B[row] == 0 else [0, 1]
+            assert batch.items_BL[row, -len(window) :].tolist() == window
+        assert asked == {0: {8, 9, 10, 11}, 1: {1, 2}}
+
+
 def test_recent_moments_are_asked_about_more_often_with_a_half_life() -> None:
     one = [[{number: 1} for number in range(5)]]  # a moment every ten seconds, see _dataset
     histories = read_histories(_dataset(one))

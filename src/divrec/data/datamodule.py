@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from divrec.data.recency import age_weights
 from divrec.data.sampling import CandidateSampler, Sampling
 from divrec.data.sources.source import Source
 from divrec.data.split import Split
-from divrec.data.steps import EvaluationSteps, TrainingSteps
+from divrec.data.steps import EvaluationSteps, TrainingSteps, WindowEnds
 from divrec.data.text import ProfileText
 from divrec.data.user_profiles import ProfileCuts, Profiles, UserProfiles
 from divrec.errors import ConfigError
@@ -54,8 +54,9 @@ class BehaviorDataModule(LightningDataModule):
         pin_memory: put batches into page-locked memory, from where copies to a GPU are faster.
         bucket: so many training steps share their users out by length of history, and evaluation goes by length, so
             that batches are hardly padded; 1 = not, every batch is `history_length` wide.
-        windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment, so that all
-            moments are asked about alike.
+        windows: where training windows end: "lead" = at the lead query; "full" = at the user's last moment (a long
+            history's anywhere), so that all moments are asked about alike; "last" = at the user's last moment, so that
+            of a long history the latest part alone is asked about.
         training_half_life_days: age, from the end of the training log, at which a moment is asked about half as often,
             and at which an event counts half in `recent_counts`: small = only the recent past is learned, for logs with
             seasons; None = age does not matter.
@@ -83,7 +84,7 @@ class BehaviorDataModule(LightningDataModule):
         persistent_workers: bool = False,
         pin_memory: bool = False,
         bucket: int = 1,
-        windows: Literal["lead", "full"] = "lead",
+        windows: WindowEnds = "lead",
         training_half_life_days: float | None = None,
         sampling: Sampling | None = None,
         profiles: Profiles | None = None,
@@ -97,7 +98,7 @@ class BehaviorDataModule(LightningDataModule):
         self._window = (history_length, half_life_days)
         self._batch_size, self._positions, self._evaluation_batch_size = batch_size, positions, evaluation_batch_size
         self._seed, self._steps_per_epoch, self._bucket = seed, steps_per_epoch, bucket
-        self._windows: Literal["lead", "full"] = windows
+        self._windows: WindowEnds = windows
         self._training_half_life_days = training_half_life_days
         self._sampling, self.profiles = sampling or Sampling(), profiles
         self._vectors_ND: torch.Tensor | None = None

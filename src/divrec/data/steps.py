@@ -7,7 +7,7 @@ A moment is asked about as a whole, and its query sees only what is strictly ear
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from divrec.data.sampling import CandidateSampler
 from divrec.data.user_profiles import ProfileCuts
 from divrec.errors import ConfigError, DataError
 from divrec.schema import USER_ID
+
+WindowEnds = Literal["lead", "full", "last"]  # of training windows
 
 # Last part of the seed of each generator, so that none moves another.
 _LEAD, _EXTRA, _ORDER, _NEGATIVE, _BUCKET = 0, 1, 2, 3, 4
@@ -48,7 +50,8 @@ class TrainingSteps(Dataset[Batch]):
         bucket: so many steps share their users out by length of history, so that little of a batch is padding; 1 = not.
         windows: where they end. "lead" = at the lead query, so that extra queries lie earlier and early moments are
             asked about more often; "full" = at the user's last moment (at a random one that fills the window, where the
-            history is longer), so that all moments are asked about alike.
+            history is longer), so that all moments are asked about alike; "last" = at the user's last moment, so that a
+            long history is asked about its end alone, as SASRec's are cut.
         half_life_days: age, from the last event of the split, at which a moment is asked about half as often; None =
             age does not matter.
 
@@ -68,12 +71,12 @@ class TrainingSteps(Dataset[Batch]):
         world: int = 1,
         sampler: CandidateSampler | None = None,
         bucket: int = 1,
-        windows: Literal["lead", "full"] = "lead",
+        windows: WindowEnds = "lead",
         half_life_days: float | None = None,
     ) -> None:
         _check_sizes(batch_size, positions, world)
-        if windows not in ("lead", "full"):
-            raise ConfigError("no such windows", where="data.windows", got=windows, mend="Use lead or full.")
+        if windows not in get_args(WindowEnds):
+            raise ConfigError("no such windows", where="data.windows", got=windows, mend="Use lead, full or last.")
         self._windows = windows
         if bucket < 1:
             raise ConfigError("must be at least 1", where="data.bucket", got=bucket)
@@ -155,7 +158,8 @@ class TrainingSteps(Dataset[Batch]):
         else:
             seen_M = self._histories.starts_M[self._moments]  # events before each moment, over all users
             full = np.searchsorted(seen_M, self._histories.offsets_R[rows] + self._collation.history_length)
-            ends = self._draws.between(generator, np.minimum(full, high - 1), high)
+            first_ends = high - 1 if self._windows == "last" else np.minimum(full, high - 1)
+            ends = self._draws.between(generator, first_ends, high)
             leads = self._draws.between(generator, self._first_asked(rows, ends), ends + 1)
         if self._bucket == 1:
             return rows, leads, ends

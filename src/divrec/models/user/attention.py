@@ -43,8 +43,8 @@ class AttentionUser(nn.Module):
             two events that attend, and (with `pooling: all`) the age of an event when its user is asked about. For logs
             with order alone, whose times are made up, leave it off.
         from_end: whether an event also has a learned vector, 0 before training, for the number of moments from it to
-            the last that its window holds, as SASRec's learned positions count. With `data.windows=full` most windows
-            end where the training log does: what is bought there is then not taken for what was bought before. A
+            the last that its window holds, as SASRec's learned positions count. With `data.windows=last` windows end
+            where the training log does: what is bought there is then not taken for what was bought before. A
             regularizer in training reads queries anywhere in a window, delivered lists come from its end alone: compare
             R with the delivered lists' diversity before trusting a beta.
         gated: whether what a block adds to an event passes a learned gate that reads the event: x + f(x) * sigmoid(W x
