@@ -3,7 +3,7 @@
 python benchmarks/tuning_table.py           rebuilds the page from docs/results/tuning/*.csv
 python benchmarks/tuning_table.py collect   reads the runs TUNING-seedN under outputs/runs/tuning and the sweeps
     plm*-DATA under outputs/sweeps, replaces the rows of those that are there, rebuilds; the page says which commands
-    make them
+    make them. The runs that are there make a batch: of one machine, with frozen runs among them
 """
 
 from __future__ import annotations
@@ -106,13 +106,13 @@ def main() -> None:
 def _with_others(path: Path, rows: pd.DataFrame) -> str:
     """The new rows and, of runs that are no longer there, the old ones with the frozen ones that they were paired with.
 
-    What is collected at once is a batch; rows without one are of the first.
+    What is collected at once is a batch.
     """
     if path.stem == PARTS[0]:
         rows = rows.assign(batch=1)
         if path.exists():
             old = pd.read_csv(path)
-            old = old.assign(batch=old.get("batch", 1))[old["fingerprint"].isin(rows["fingerprint"])]
+            old = old[old["fingerprint"].isin(rows["fingerprint"])]
             others = old[~old["setting"].isin(rows["setting"])]
             paired = old[(old["setting"] == FROZEN) & old["batch"].isin(others["batch"])]
             places = {batch: place for place, batch in enumerate(sorted(others["batch"].unique()), start=1)}
@@ -198,7 +198,8 @@ def _data(rows: pd.DataFrame) -> str:
 
 
 def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
-    heads = rows.loc[rows["setting"] == FROZEN, "trainable"].iloc[0]
+    rows = rows[rows["setting"].isin(ORDER)]
+    heads = rows[rows["setting"] == FROZEN].groupby("batch")["trainable"].first()
     order = rows["setting"].map(ORDER.index)
     for (batch, _), pair in rows.groupby([rows["batch"], order]):
         first, setting = pair.iloc[0], pair["setting"].iloc[0]
@@ -211,7 +212,7 @@ def _accuracy(rows: pd.DataFrame) -> Iterable[str]:
             cells += [f"{row['mean']:.4f}{spread}", "–" if setting == FROZEN else difference]
         rate = "–" if pd.isna(first["plm_rate"]) else f"{first['plm_rate']:.0e}"
         yield (
-            f"| {batch} | {setting} | {first['seeds']} | {first['trainable'] - heads:,} | {rate} | "
+            f"| {batch} | {setting} | {first['seeds']} | {first['trainable'] - heads[batch]:,} | {rate} | "
             f"{first['steps']:.0f} | {first['fit_seconds'] / 60:.1f} | {' | '.join(cells)} |\n"
         )
 

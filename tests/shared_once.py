@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +26,9 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not ended.exists():
-            folder.mkdir()
             try:
+                shutil.rmtree(folder, ignore_errors=True)  # of a maker that was killed
+                folder.mkdir()
                 make(folder)
             except BaseException:
                 ended.write_text(traceback.format_exc(), encoding="utf-8")

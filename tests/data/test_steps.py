@@ -216,6 +216,34 @@ def test_last_windows_of_long_histories_are_their_ends() -> None:
         assert asked == {0: {8, 9, 10, 11}, 1: {1, 2}}
 
 
+def test_last_windows_end_at_the_last_moment_with_a_target() -> None:
+    browsing = [[{0: 1}, {1: 1}, {2: 1}, {3: 0}, {4: 0}]]  # the last two moments have no target
+    steps = TrainingSteps(read_histories(_dataset(browsing)), _collation(), 1, positions=4, windows="last", bucket=2)
+    for step in range(4):
+        assert steps[step].items_BL[0, -2:].tolist() == [0, 1]
+        assert sorted(steps[step].target_items_P.tolist()) == [1, 2]
+
+
+def test_with_a_half_life_last_windows_ask_about_moments_of_one_age_alike() -> None:
+    users = [[{number % ITEMS: 1} for number in range(40)], [{number: 1} for number in range(5)]]
+    days = [list(range(40)), list(range(35, 40))]
+    rows = [
+        {
+            "user_id": f"u{number}",
+            "user": number,
+            "items": [item for moment in moments for item in moment],
+            "times": [START + day * DAY for day in days[number]],
+            "events": [1] * len(moments),
+        }
+        for number, moments in enumerate(users)
+    ]
+    histories = read_histories(Dataset.from_list(rows))
+    steps = TrainingSteps(histories, _collation(), 2_000, half_life_days=10, windows="last")
+    leads = steps[0]
+    asked = np.bincount(leads.users_B.numpy()[leads.query_rows_Q.numpy()], minlength=2)
+    assert asked[0] == pytest.approx(asked[1], rel=0.02), "four moments of each, of the same four days"
+
+
 def test_recent_moments_are_asked_about_more_often_with_a_half_life() -> None:
     one = [[{number: 1} for number in range(5)]]  # a moment every ten seconds, see _dataset
     histories = read_histories(_dataset(one))

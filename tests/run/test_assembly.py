@@ -40,4 +40,4 @@ def test_what_a_user_has_touched_is_compared_with_where_the_config_says_so(
     batch, model = make_batch(), Scores(catalogue.size)
     terms = objective(config, catalogue).step(model, batch)
     (gradient_BN,) = torch.autograd.grad(terms["total"], model.scores)
-    assert (gradient_BN.gather(1, batch.seen_QS) > 0).all() == compared
+    assert (gradient_BN.gather(1, batch.seen_QS) > 0).float().mean() == float(compared)

@@ -40,6 +40,7 @@ DECIDES = [
     "data.history_length=7",
     "data.batch_size=64",
     "data.positions=700",
+    "data.windows=last",
     "data.half_life_days=30",
     "encoder.max_tokens=16",
     "monitor=validation/recall@10",

@@ -60,13 +60,14 @@ class MomentDraws:
             shares = self._weights_M[moments] / self._weights_M[moments].sum()
         return np.sort(generator.choice(len(moments), count, replace=False, p=shares))
 
-    def order(self, generator: np.random.Generator, rows: Numbers, offsets_R: Numbers) -> Numbers:
+    def order(self, generator: np.random.Generator, rows: Numbers, low: Numbers, high: Numbers) -> Numbers:
         """One pass over the rows, as long as there are rows, in random order.
 
-        With weights a row comes in proportion to what its moments weigh, rounded up or down (systematic sampling).
+        With weights a row comes in proportion to what its moments in [low, high) weigh, rounded up or down (systematic
+        sampling).
         """
         if self._mass is None:
             return generator.permutation(rows)
-        heights = np.cumsum(self._mass[offsets_R[rows + 1]] - self._mass[offsets_R[rows]])
+        heights = np.cumsum(self._mass[high] - self._mass[low])
         spots = (np.arange(len(rows)) + generator.random()) / len(rows) * heights[-1]
         return generator.permutation(rows[np.minimum(np.searchsorted(heights, spots, side="right"), len(rows) - 1)])

@@ -102,6 +102,8 @@ class TrainingSteps(Dataset[Batch]):
             )
         times_M = histories.times_E[histories.starts_M[self._moments]]
         self._draws = MomentDraws(None if half_life_days is None else age_weights(times_M, half_life_days))
+        low, self._stops = self._offsets_R[self._rows], self._offsets_R[self._rows + 1]
+        self._starts = low if windows != "last" else self._first_asked(self._rows, self._stops - 1)
         self._order: tuple[int, Numbers] = (-1, self._rows)
 
     @property
@@ -156,10 +158,11 @@ class TrainingSteps(Dataset[Batch]):
         if self._windows == "lead":
             leads = ends = self._draws.between(generator, low, high)
         else:
-            seen_M = self._histories.starts_M[self._moments]  # events before each moment, over all users
-            full = np.searchsorted(seen_M, self._histories.offsets_R[rows] + self._collation.history_length)
-            first_ends = high - 1 if self._windows == "last" else np.minimum(full, high - 1)
-            ends = self._draws.between(generator, first_ends, high)
+            ends = high - 1
+            if self._windows == "full":
+                seen_M = self._histories.starts_M[self._moments]  # events before each moment, over all users
+                filled = np.searchsorted(seen_M, self._histories.offsets_R[rows] + self._collation.history_length)
+                ends = self._draws.between(generator, np.minimum(filled, ends), high)
             leads = self._draws.between(generator, self._first_asked(rows, ends), ends + 1)
         if self._bucket == 1:
             return rows, leads, ends
@@ -187,7 +190,7 @@ class TrainingSteps(Dataset[Batch]):
         """The order of the users in a pass; the latest is kept, as steps mostly come in order."""
         if self._order[0] != number:
             generator = np.random.default_rng([self._seed, int(number), _ORDER])
-            self._order = (number, self._draws.order(generator, self._rows, self._offsets_R))
+            self._order = (number, self._draws.order(generator, self._rows, self._starts, self._stops))
         return self._order[1]
 
     def _extra_queries(self, step: int, first: Numbers, leads: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:

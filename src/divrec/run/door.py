@@ -116,15 +116,20 @@ def _check_compare_seen(config: DictConfig) -> None:
     """Refuse it where it would change nothing, or teach what no list may hold."""
     if not config.compare_seen:
         return
-    why = None
     if not config.exclude_seen:
-        why = "with exclude_seen=false targets are compared with seen items anyway"
-    elif OmegaConf.select(config, "data.sampling.negatives") == "hard":
-        why = "hard negatives are items that the user never touches"
-    elif OmegaConf.select(config, "data.preparation.repeats") == "keep":
-        why = "with preparation.repeats=keep and exclude_seen=true targets would be items that no list may hold"
-    if why:
-        raise ConfigError(why, where="compare_seen", got=True, mend="Set it to false.")
+        raise ConfigError(
+            "changes nothing where exclude_seen=false: seen items are compared with anyway",
+            where="compare_seen",
+            got=True,
+            mend="Set it to false.",
+        )
+    if OmegaConf.select(config, "data.preparation.repeats") == "keep":
+        raise ConfigError(
+            "data.preparation.repeats=keep makes targets of seen items, which exclude_seen=true keeps out of lists",
+            where="compare_seen",
+            got=True,
+            mend="To recommend repeats set both to false; or set data.preparation.repeats=first.",
+        )
 
 
 def list_sizes(config: DictConfig) -> list[int]:
