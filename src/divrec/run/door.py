@@ -128,7 +128,7 @@ def _check_compare_seen(config: DictConfig) -> None:
             "data.preparation.repeats=keep makes targets of seen items, which exclude_seen=true keeps out of lists",
             where="compare_seen",
             got=True,
-            mend="To recommend repeats set both to false; or set data.preparation.repeats=first.",
+            mend="Set data.preparation.repeats=first; to recommend repeats, exclude_seen=false compare_seen=false.",
         )
 
 
